@@ -1,0 +1,172 @@
+// L1 coroutine types: cancel scopes, shields and clean-up that may await; knows no clock and no scheduler.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/awaitable.hpp>
+#include <ringlet/task.hpp>
+
+#include <optional>
+
+namespace ringlet {
+
+namespace detail {
+
+template <class T>
+struct maybe_of {
+  using type = std::optional<T>;
+};
+template <>
+struct maybe_of<void> {
+  using type = bool;
+};
+
+/// What a scope gives that may have been cancelled: optional<T>, or bool where there is no value.
+template <class T>
+using maybe = typename maybe_of<T>::type;
+
+template <class T>
+maybe<T> to_maybe(outcome<T>& result) {
+  if constexpr (std::is_void_v<T>) {
+    result.take();
+    return true;
+  } else {
+    return maybe<T>(result.take());
+  }
+}
+
+/// Awaits inside a scope of its own. Derived classes say when it begins and what its end means.
+template <class A>
+class scoped_awaiter {
+ public:
+  using value_type = await_result<A>;
+
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
+    return suspend_on(inner_.get(), here);
+  }
+
+ protected:
+  template <class B>
+  scoped_awaiter(B&& awaitable, scope::kind kind) : inner_(std::forward<B>(awaitable)), scope_(kind), kind_(kind) {}
+  scoped_awaiter(scoped_awaiter&& other) noexcept
+      : inner_(std::move(other.inner_)), scope_(other.kind_), kind_(other.kind_) {}
+  scoped_awaiter& operator=(scoped_awaiter&&) = delete;
+  ~scoped_awaiter() = default;
+
+  awaiter_holder<A> inner_;
+  scope scope_;
+
+ private:
+  scope::kind kind_;
+};
+
+template <class A>
+class [[nodiscard]] shield_awaiter : public scoped_awaiter<A> {
+ public:
+  template <class B>
+  explicit shield_awaiter(B&& awaitable) : scoped_awaiter<A>(std::forward<B>(awaitable), scope::kind::shield) {}
+
+  bool await_ready() {
+    this->scope_.enter();
+    return this->inner_.get().await_ready();
+  }
+  decltype(auto) await_resume() {
+    this->scope_.leave();
+    return this->inner_.get().await_resume();
+  }
+};
+
+class [[nodiscard]] checkpoint_awaiter {
+ public:
+  bool await_ready() noexcept {
+    cancelled_ = cancel_requested();
+    return cancelled_ || within_budget();
+  }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) const noexcept {
+    return current.task->preempt(here);
+  }
+  bool await_cancelled() noexcept { return cancelled_; }
+  void await_resume() const {
+    if (cancelled_) throw cancelled{};
+  }
+
+ private:
+  bool cancelled_ = false;
+};
+
+template <class F>
+auto run_in_scope(scope& where, F body) -> task<maybe<await_result<std::invoke_result_t<F&>>>> {
+  using value = await_result<std::invoke_result_t<F&>>;
+  where.enter();
+  outcome<value> result;
+  try {
+    auto work = body();
+    result = co_await as_outcome(std::move(work));
+  } catch (...) {
+    set_current_exception(result);
+  }
+  const bool caught = result.was_cancelled() && where.catches();
+  where.leave();
+  if (caught) co_return maybe<value>();
+  co_return to_maybe(result);
+}
+
+template <class T, class A, class Cleanup>
+task<T> run_then_clean_up(A body, Cleanup cleanup) {
+  outcome<T> result = co_await as_outcome(std::move(body));
+  if constexpr (awaitable<Cleanup>) {
+    co_await shield_awaiter<Cleanup>(std::move(cleanup));
+  } else {
+    auto work = cleanup();
+    co_await shield_awaiter<decltype(work)>(std::move(work));
+  }
+  co_return result.take();
+}
+
+}  // namespace detail
+
+/// A scope that can be cancelled from elsewhere on the loop. Once cancelled it stays so.
+/// threads: the loop's. lifetime: must outlive its run().
+class cancel_scope {
+ public:
+  cancel_scope() = default;
+
+  /// Makes every await inside the scope throw `cancelled`, now and from now on. Before run(): it starts cancelled.
+  void cancel() noexcept { scope_.cancel(); }
+  bool cancel_requested() const noexcept { return scope_.requested(); }
+
+  /// `co_await scope.run(f)` awaits f() inside the scope: optional<R>, or bool for void; empty when cancel() ended it.
+  /// errors: what f() throws. cancel: from outside goes through.
+  template <class F>
+  auto run(F&& body) {
+    RINGLET_REQUIRE_SAFE_CLOSURE(F);
+    return detail::run_in_scope<std::decay_t<F>>(scope_, std::forward<F>(body));
+  }
+
+ private:
+  detail::scope scope_;
+};
+
+/// Awaits `a` unmoved by any cancel request from outside; the request is seen at the next await after it.
+template <class A>
+detail::shield_awaiter<std::decay_t<A>> shield(A&& a) {
+  return detail::shield_awaiter<std::decay_t<A>>(std::forward<A>(a));
+}
+
+/// Throws `cancelled` if the task is cancelled, and lets others run if it has had its share. cancel: safe.
+inline detail::checkpoint_awaiter checkpoint() noexcept {
+  return {};
+}
+
+/// Awaits `body`, then, however that ended, awaits `cleanup()` shielded; gives what body gave.
+/// errors: body's; an error of cleanup's replaces it.
+template <class A, class Cleanup>
+auto finally(A&& body, Cleanup&& cleanup) {
+  RINGLET_REQUIRE_SAFE_CLOSURE(Cleanup);
+  using value = detail::await_result<std::decay_t<A>>;
+  return detail::run_then_clean_up<value, std::decay_t<A>, std::decay_t<Cleanup>>(std::forward<A>(body),
+                                                                                  std::forward<Cleanup>(cleanup));
+}
+
+}  // namespace ringlet

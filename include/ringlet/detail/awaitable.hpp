@@ -1,0 +1,199 @@
+// L1 coroutine types: what can be awaited, what it gives, and what ringlet asks of it; knows only the language.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/config.hpp>
+#include <ringlet/detail/outcome.hpp>
+#include <ringlet/detail/task_record.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <type_traits>
+#include <utility>
+
+namespace ringlet::detail {
+
+template <class A>
+concept has_member_co_await = requires(A&& a) { std::forward<A>(a).operator co_await(); };
+template <class A>
+concept has_free_co_await = requires(A&& a) { operator co_await(std::forward<A>(a)); };
+template <class A>
+concept is_awaiter = requires(A& a) {
+  { a.await_ready() } -> std::convertible_to<bool>;
+  a.await_resume();
+};
+
+template <class A>
+decltype(auto) get_awaiter(A&& a) {
+  if constexpr (has_member_co_await<A>) {
+    return std::forward<A>(a).operator co_await();
+  } else if constexpr (has_free_co_await<A>) {
+    return operator co_await(std::forward<A>(a));
+  } else {
+    return std::forward<A>(a);
+  }
+}
+
+template <class A>
+concept awaitable = has_member_co_await<A> || has_free_co_await<A> || is_awaiter<std::remove_reference_t<A>>;
+
+/// What `co_await a` gives, for an `a` of type A.
+template <class A>
+using await_result = decltype(get_awaiter(std::declval<A>()).await_resume());
+
+/// An awaiter of ringlet's own says after its wait whether await_resume() would throw `cancelled`, so that no exception
+/// is needed to know. Called before await_resume(); when it is true, await_resume() need not be called any more.
+template <class Awaiter>
+concept reports_cancel = requires(Awaiter& a) {
+  { a.await_cancelled() } noexcept -> std::same_as<bool>;
+};
+
+/// Holds an awaitable by value, and the awaiter made of it once it is awaited.
+template <class A>
+class awaiter_holder {
+ public:
+  template <class B>
+  explicit awaiter_holder(B&& awaitable) : awaitable_(std::forward<B>(awaitable)) {}
+
+  auto& get() {
+    if constexpr (is_awaiter<A>) {
+      return awaitable_;
+    } else {
+      return awaiter_.get_from(awaitable_);
+    }
+  }
+
+ private:
+  struct no_awaiter {};
+
+  /// Made on first use; what holds it moves only before that.
+  template <class Awaiter>
+  class lazy {
+   public:
+    lazy() noexcept {}
+    lazy(lazy&& other) noexcept { RINGLET_CHECK(!other.made_, "an awaitable was moved while it was awaited"); }
+    lazy& operator=(lazy&&) = delete;
+    ~lazy() {
+      if (made_) awaiter_.~Awaiter();
+    }
+    Awaiter& get_from(A& awaitable) {
+      if (!made_) ::new (static_cast<void*>(&awaiter_)) Awaiter(get_awaiter(std::move(awaitable)));
+      made_ = true;
+      return awaiter_;
+    }
+
+   private:
+    union {
+      Awaiter awaiter_;
+    };
+    bool made_ = false;
+  };
+
+  template <class B>
+  struct slot {
+    using type = lazy<std::remove_cvref_t<decltype(get_awaiter(std::declval<B>()))>>;
+  };
+  template <class B>
+    requires is_awaiter<B>
+  struct slot<B> {
+    using type = no_awaiter;
+  };
+
+  A awaitable_;
+  [[no_unique_address]] typename slot<A>::type awaiter_;
+};
+
+/// The awaiter protocol allows three return types of await_suspend; this makes one of them.
+template <class Awaiter, class Promise>
+std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
+  using result = decltype(awaiter.await_suspend(here));
+  if constexpr (std::is_void_v<result>) {
+    awaiter.await_suspend(here);
+    return std::noop_coroutine();
+  } else if constexpr (std::is_same_v<result, bool>) {
+    if (awaiter.await_suspend(here)) return std::noop_coroutine();
+    return here;
+  } else {
+    return awaiter.await_suspend(here);
+  }
+}
+
+/// Resumes `awaiter` and stores how its wait ended; no exception is thrown for a cancelled wait of ringlet's own.
+template <class T, class Awaiter>
+void resume_into(outcome<T>& to, Awaiter& awaiter) noexcept {
+  if constexpr (reports_cancel<Awaiter>) {
+    if (awaiter.await_cancelled()) return to.set_cancelled();
+  }
+  try {
+    if constexpr (std::is_void_v<T>) {
+      awaiter.await_resume();
+      to.set_value();
+    } else if constexpr (std::is_lvalue_reference_v<T>) {
+      to.set_value(&awaiter.await_resume());
+    } else {
+      to.set_value(awaiter.await_resume());
+    }
+  } catch (...) {
+    set_current_exception(to);
+  }
+}
+
+/// `co_await as_outcome(a)` gives how `a` ended, and throws nothing.
+template <class A>
+class outcome_awaiter {
+ public:
+  using value_type = await_result<A>;
+
+  template <class B>
+  explicit outcome_awaiter(B&& awaitable) : inner_(std::forward<B>(awaitable)) {}
+
+  bool await_ready() { return inner_.get().await_ready(); }
+  template <class Promise>
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
+    return suspend_on(inner_.get(), here);
+  }
+  outcome<value_type> await_resume() noexcept {
+    outcome<value_type> result;
+    resume_into(result, inner_.get());
+    return result;
+  }
+
+ private:
+  awaiter_holder<A> inner_;
+};
+
+template <class A>
+outcome_awaiter<std::decay_t<A>> as_outcome(A&& awaitable) {
+  return outcome_awaiter<std::decay_t<A>>(std::forward<A>(awaitable));
+}
+
+/// Types that g++ 12 destroys twice when they are temporaries of a co_await expression.
+template <class F>
+inline constexpr bool safe_in_await =
+    !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
+
+}  // namespace ringlet::detail
+
+namespace ringlet {
+
+/// Marks a callable as safe to hand over as a temporary on g++ 12: a moved named closure, for example.
+template <class F>
+class owned {
+ public:
+  explicit owned(F function) : function_(std::move(function)) {}
+  template <class... Args>
+  decltype(auto) operator()(Args&&... args) {
+    return function_(std::forward<Args>(args)...);
+  }
+
+ private:
+  F function_;
+};
+
+}  // namespace ringlet
+
+#define RINGLET_REQUIRE_SAFE_CLOSURE(F)                                                                   \
+  static_assert(::ringlet::detail::safe_in_await<F>,                                                      \
+                "g++ 12 destroys this closure twice when it is a temporary of a co_await expression: "    \
+                "name it first (auto body = [..]{..}; co_await f(body);), capture by reference, or wrap " \
+                "a moved named one in ringlet::owned(..). See docs/lifetimes.md.")

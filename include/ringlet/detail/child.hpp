@@ -1,0 +1,228 @@
+// L3 scopes: a spawned task's record with its function, arguments and result; knows the scheduler and scopes.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/awaitable.hpp>
+#include <ringlet/detail/frame_pool.hpp>
+#include <ringlet/detail/ref.hpp>
+#include <ringlet/detail/wait_queue.hpp>
+#include <ringlet/error.hpp>
+#include <ringlet/task.hpp>
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <tuple>
+
+namespace ringlet {
+
+/// A reference, view or pointer handed to a spawned task, whose target the caller promises to keep alive.
+template <class T>
+class borrowed {
+ public:
+  explicit borrowed(T value) : value_(std::move(value)) {}
+  T get() const { return value_; }
+
+ private:
+  T value_;
+};
+
+/// A task's name in dumps: spawn(name("conn 7"), f, args...).
+class name {
+ public:
+  explicit name(std::string text) noexcept : text_(std::move(text)) {}
+  const char* c_str() const noexcept { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_task = false;
+template <class T>
+inline constexpr bool is_task<task<T>> = true;
+
+template <class T>
+inline constexpr bool is_view =
+    std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>> && !std::is_member_pointer_v<T>;
+template <class C, class Traits>
+inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
+template <class T, std::size_t N>
+inline constexpr bool is_view<std::span<T, N>> = true;
+
+/// A string literal lives for ever, so it may be handed over although it decays to a pointer.
+template <class T>
+inline constexpr bool is_literal = false;
+template <class C, std::size_t N>
+inline constexpr bool is_literal<const C (&)[N]> = std::is_same_v<C, char>;
+
+/// What may be copied into a child task without leaving a reference behind.
+template <class T>
+inline constexpr bool safe_to_spawn = is_literal<T> || !is_view<std::decay_t<T>>;
+
+template <class T>
+T&& unwrap(T& value) {
+  return std::move(value);
+}
+template <class T>
+T unwrap(borrowed<T>& value) {
+  return value.get();
+}
+
+template <class T>
+struct unwrapped {
+  using type = T&&;
+};
+template <class T>
+struct unwrapped<borrowed<T>> {
+  using type = T;
+};
+
+template <class F, class... Args>
+using spawned_awaitable = std::invoke_result_t<F&, typename unwrapped<Args>::type...>;
+
+template <class F, class... Args>
+using spawned_result = await_result<spawned_awaitable<F, Args...>>;
+
+template <class T, class A>
+task<T> await_in_task(A awaitable) {
+  co_return co_await std::move(awaitable);
+}
+
+template <class T, class A>
+task<T> as_task(A&& awaitable) {
+  if constexpr (std::is_same_v<std::remove_cvref_t<A>, task<T>>) {
+    return std::move(awaitable);
+  } else {
+    return await_in_task<T, std::decay_t<A>>(std::forward<A>(awaitable));
+  }
+}
+
+class child_base;
+
+/// Who looks after a child: told once, when it has finished.
+class parent {
+ public:
+  virtual void child_finished(child_base& child) noexcept = 0;
+
+ protected:
+  ~parent() = default;
+};
+
+/// The record of a task with a parent. Referenced by the loop until it has finished, and by its job.
+class child_base : public task_record, public counted<child_base> {
+ public:
+  bool done() const noexcept { return parent_ == nullptr; }
+  virtual std::exception_ptr error() const noexcept = 0;
+  void last_reference_gone() noexcept { delete this; }
+
+  /// lifetime: the parent outlives the child's run.
+  void start_under(parent& owner, scope* where) noexcept {
+    add_reference();
+    parent_ = &owner;
+    put_under(where);
+    this_loop().start(*this);
+  }
+
+  class join_wait : public queued_wait {
+   public:
+    wait_text describe() const noexcept override { return {"join task", task_id_}; }
+
+   protected:
+    explicit join_wait(const child_base& child) noexcept : task_id_(static_cast<long long>(child.id())) {}
+    ~join_wait() = default;
+
+   private:
+    long long task_id_;
+  };
+
+  wait_queue<join_wait>& joiners() noexcept { return joiners_; }
+
+ protected:
+  void tell_finished() noexcept {
+    joiners_.wake_all();
+    std::exchange(parent_, nullptr)->child_finished(*this);
+    drop_reference();
+  }
+
+ private:
+  parent* parent_ = nullptr;  // null: finished
+  wait_queue<join_wait> joiners_;
+};
+
+template <class R>
+class child_with_result : public child_base {
+ public:
+  std::exception_ptr error() const noexcept override { return result_.has_error() ? result_.error() : nullptr; }
+  outcome<R>& result() noexcept { return result_; }
+
+  /// The result, once. errors: the task's own, or task_cancelled.
+  R take() {
+    RINGLET_CHECK(!taken_ || std::is_void_v<R>, "the result of task {} was asked for twice", id());
+    taken_ = true;
+    if (result_.was_cancelled()) throw task_cancelled();
+    if (result_.has_error()) std::rethrow_exception(result_.error());
+    return result_.take();
+  }
+
+ private:
+  outcome<R> result_;
+  bool taken_ = false;
+};
+
+/// f and its arguments live here, and so as long as the coroutine that may refer to them.
+template <class R, class F, class... Args>
+class child : public child_with_result<R>, public pooled {
+ public:
+  template <class G, class... Given>
+  explicit child(G&& function, Given&&... args)
+      : call_(std::in_place, std::forward<G>(function), std::forward<Given>(args)...) {
+    body_.emplace(start_body());
+    this->start_at(body_->frame(), &body_->frame().promise());
+  }
+
+  void finish() noexcept override {
+    if (this->fresh()) {
+      this->result().set_cancelled();
+    } else {
+      this->result() = std::move(body_->frame().promise().result());
+    }
+    body_.reset();
+    call_.reset();
+    this->tell_finished();
+  }
+
+ private:
+  struct call {
+    template <class G, class... Given>
+    explicit call(G&& f, Given&&... given) : function(std::forward<G>(f)), args(std::forward<Given>(given)...) {}
+    F function;
+    std::tuple<Args...> args;
+  };
+
+  typename task<R>::awaiter start_body() {
+    const auto unwrap_all = [](Args&... args) {
+      return std::tuple<typename unwrapped<Args>::type...>(unwrap(args)...);
+    };
+    return as_task<R>(std::apply(call_->function, std::apply(unwrap_all, call_->args))).operator co_await();
+  }
+
+  std::optional<call> call_;                       // empty: finished
+  std::optional<typename task<R>::awaiter> body_;  // empty: finished
+};
+
+template <class Child>
+class named final : public Child {
+ public:
+  template <class... Given>
+  explicit named(ringlet::name text, Given&&... given) : Child(std::forward<Given>(given)...), name_(std::move(text)) {}
+  const char* name() const noexcept override { return name_.c_str(); }
+
+ private:
+  ringlet::name name_;
+};
+
+}  // namespace detail
+}  // namespace ringlet

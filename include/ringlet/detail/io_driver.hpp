@@ -1,0 +1,48 @@
+// L4 io: the driver that carries operations out: the kernel's ring, or a simulation; knows only requests.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/reactor.hpp>
+
+#include <cstdint>
+
+namespace ringlet::detail {
+
+class io_op;
+
+enum class io_code : std::uint8_t { read, write, receive, send, accept, connect, poll, poll_many, shutdown };
+
+/// What is asked of the driver, in the terms of the system call of the same name.
+struct io_request {
+  io_code code;
+  int fd;
+  const void* address = nullptr;  // buffer or socket address
+  std::uint32_t length = 0;       // of the buffer; for shutdown: how
+  std::uint64_t offset = 0;       // of the file; for connect: the address's length
+  std::uint32_t flags = 0;        // MSG_, SOCK_ or POLL flags
+};
+
+class io_driver : public reactor {
+ public:
+  /// Queues the operation. Its completions come later, from wait(), never from in here. Cannot fail:
+  /// what there is no room for waits in the driver, in order.
+  virtual void submit(io_op& op) noexcept = 0;
+
+  /// Asks for an early end of an operation in flight. It still completes exactly once for good, in its own time.
+  virtual void cancel(io_op& op) noexcept = 0;
+
+  /// Closes a descriptor that no operation in flight uses.
+  virtual void close(int fd) noexcept = 0;
+
+ protected:
+  ~io_driver() = default;
+};
+
+inline constinit thread_local io_driver* current_driver = nullptr;
+
+/// The driver of this thread's loop.
+inline io_driver& this_driver() noexcept {
+  return *current_driver;
+}
+
+}  // namespace ringlet::detail

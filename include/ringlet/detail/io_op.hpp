@@ -1,0 +1,117 @@
+// L4 io: one operation in flight, and the rules by which it ends; knows the driver and the scheduler.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/intrusive.hpp>
+#include <ringlet/detail/io_driver.hpp>
+#include <ringlet/error.hpp>
+#include <ringlet/scheduler.hpp>
+#include <ringlet/task.hpp>
+
+namespace ringlet::detail {
+
+/// An operation and the wait for it. It lives in the awaiter, so in the frame of the task that awaits it; the task
+/// stays suspended until the last completion is in. So the kernel never writes to memory that is gone. Done beats
+/// cancelled: what the operation's own last completion reports is what the await gives.
+class io_op : public wait, public list_links {
+ public:
+  // --- For the driver
+
+  /// One completion. more: the operation goes on (multishot).
+  virtual void complete(int result, std::uint32_t flags, bool more) noexcept;
+
+  /// What to ask the kernel for.
+  io_request request() const noexcept { return polling_ ? readiness_request() : request_; }
+
+  bool end_requested() const noexcept { return cancelling(); }
+  bool with_kernel() const noexcept { return with_kernel_; }
+  void set_with_kernel(bool yes) noexcept { with_kernel_ = yes; }
+
+  // --- For awaiters
+
+  void cancel() noexcept override;
+  wait_text describe() const noexcept override;
+
+  bool await_cancelled() noexcept { return state_ == state::cancelled; }
+
+  /// The error that await_resume() would throw; none for success.
+  std::error_code await_error() const noexcept {
+    return result_ < 0 ? std::error_code(-result_, std::generic_category()) : std::error_code();
+  }
+
+ protected:
+  explicit io_op(const io_request& request) noexcept : request_(request) {}
+  io_op(const io_op& other) noexcept : wait(other), list_links(), request_(other.request_) {
+    RINGLET_CHECK(other.state_ == state::idle, "an operation was moved while it was in flight");
+  }
+  ~io_op() { RINGLET_CHECK(!in_flight(), "an operation was destroyed while the kernel had it"); }
+
+  /// For await_ready: true when the task is cancelled, so that nothing is begun.
+  bool refuse_if_cancelled() noexcept {
+    if (!cancel_requested()) return false;
+    state_ = state::cancelled;
+    return true;
+  }
+
+  /// For await_suspend: parks the task and hands the operation to the driver.
+  template <class Promise>
+  void begin(std::coroutine_handle<Promise> here) noexcept {
+    park(here, *this);
+    submit();
+  }
+
+  void submit() noexcept {
+    state_ = state::in_flight;
+    this_driver().submit(*this);
+  }
+
+  /// Ends without having been in flight.
+  void end_with(int result) noexcept {
+    result_ = result;
+    state_ = state::done;
+  }
+
+  /// Somebody else closes what this operation works on: it ends early, as an error and not as cancelled.
+  void abort(int error) noexcept;
+
+  /// Takes note of a completion's result. True: that was only a part; request_ now says what is left.
+  virtual bool more_to_do(int) noexcept { return false; }
+
+  /// What the operation gave, or throws os_error or `cancelled`.
+  int take_result() const {
+    if (result_ < 0 || state_ == state::cancelled) [[unlikely]]
+      throw_failure();
+    return result_;
+  }
+  virtual os_error make_error(int error) const;
+
+  bool in_flight() const noexcept { return state_ == state::in_flight || state_ == state::cancelling; }
+  bool cancelling() const noexcept { return state_ == state::cancelling; }
+  int result() const noexcept { return result_; }
+
+  io_request request_;
+
+ private:
+  enum class state : std::uint8_t {
+    idle,        // not begun
+    in_flight,   // the driver has it
+    cancelling,  // the driver has it, and was asked to end it
+    cancelled,   // ended early, or never begun, because its task was cancelled
+    done,        // ended by itself; result_ counts
+  };
+
+  [[noreturn]] void throw_failure() const;
+  void end_early() noexcept;
+  io_request readiness_request() const noexcept;
+
+  /// The kernel's way of saying "not now": asks again instead of reporting it.
+  bool ask_again(int result) noexcept;
+
+  int result_ = 0;       // negative: -errno
+  int abort_error_ = 0;  // 0: not aborted
+  state state_ = state::idle;
+  bool polling_ = false;      // waits for readiness first, then asks again
+  bool with_kernel_ = false;  // started, and its last completion is still to come
+};
+
+}  // namespace ringlet::detail

@@ -1,0 +1,57 @@
+// L2 scheduler: work that other threads hand to the loop; knows only atomics and how to wake the reactor.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/reactor.hpp>
+#include <ringlet/detail/remote_work.hpp>
+
+#include <atomic>
+#include <mutex>
+
+namespace ringlet::detail {
+
+/// A stack to which any thread may push and from which the loop takes all at once.
+/// Why counted references: a poster may come late, when the loop has ended; it is then told so.
+class mailbox {
+ public:
+  explicit mailbox(reactor& world) noexcept : world_(&world) {}
+
+  void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_reference() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  /// False when the loop has ended; the work then stays the caller's. threads: any.
+  bool push(remote_work& work) noexcept;
+
+  /// Everything pushed so far, oldest first. threads: the loop's.
+  remote_work* take_all() noexcept;
+
+  bool empty() const noexcept { return top_.load(std::memory_order_acquire) == nullptr; }
+
+  /// Says that the loop is about to block. False: do not, there is work. threads: the loop's.
+  bool fall_asleep() noexcept;
+  void wake_up() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+
+  /// Refuses all further work. False: there is some left, take it first. threads: the loop's.
+  bool close() noexcept;
+
+  /// Counts the handles through which the loop may be woken at any time. threads: any.
+  void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_handle() noexcept;
+  bool has_handles() const noexcept { return handles_.load(std::memory_order_relaxed) > 0; }
+
+ private:
+  ~mailbox() = default;
+  static remote_work* closed() noexcept;
+  void wake_loop() noexcept;
+
+  std::atomic<int> references_{1};
+  std::atomic<int> handles_{0};
+  std::atomic<remote_work*> top_{nullptr};  // null: empty; closed(): the loop has ended; else the newest
+  std::atomic<bool> sleeping_{false};       // the loop blocks, or is about to: a push must wake it
+  std::mutex waking_;
+  reactor* world_;  // null: the loop has ended; guarded by waking_
+};
+
+}  // namespace ringlet::detail

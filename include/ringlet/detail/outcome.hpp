@@ -1,0 +1,140 @@
+// L0 base: how a piece of work ended: with a value, an error or cancelled; knows only the language.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/check.hpp>
+
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace ringlet {
+
+/// Thrown at the awaits of a cancelled task, to unwind it. Not a std::exception, so that
+/// `catch (const std::exception&)` lets it pass. Catch it only to clean up, and throw it on.
+struct cancelled {};
+
+/// Stands for the result of a void task where a value is needed: in a tuple or an optional.
+struct nothing {
+  friend constexpr bool operator==(nothing, nothing) noexcept { return true; }
+};
+
+namespace detail {
+
+template <class T>
+struct storage_of {
+  using type = T;
+};
+template <>
+struct storage_of<void> {
+  using type = nothing;
+};
+template <class T>
+struct storage_of<T&> {
+  using type = T*;
+};
+
+/// What an object must hold to give a T later: T itself, a pointer for a reference, nothing for void.
+template <class T>
+using stored = typename storage_of<T>::type;
+
+template <class T>
+class outcome {
+ public:
+  outcome() noexcept {}
+
+  outcome(outcome&& other) noexcept(std::is_nothrow_move_constructible_v<stored<T>>) { take_over(other); }
+
+  outcome& operator=(outcome&& other) noexcept(std::is_nothrow_move_constructible_v<stored<T>>) {
+    if (this != &other) {
+      reset();
+      take_over(other);
+    }
+    return *this;
+  }
+
+  ~outcome() { reset(); }
+
+  template <class... Args>
+  void set_value(Args&&... args) {
+    reset();
+    ::new (static_cast<void*>(&value_)) stored<T>(std::forward<Args>(args)...);
+    state_ = state::value;
+  }
+
+  void set_error(std::exception_ptr error) noexcept {
+    reset();
+    ::new (static_cast<void*>(&error_)) std::exception_ptr(std::move(error));
+    state_ = state::error;
+  }
+
+  void set_cancelled() noexcept {
+    reset();
+    state_ = state::cancelled;
+  }
+
+  bool has_value() const noexcept { return state_ == state::value; }
+  bool has_error() const noexcept { return state_ == state::error; }
+  bool was_cancelled() const noexcept { return state_ == state::cancelled; }
+
+  const std::exception_ptr& error() const noexcept { return error_; }
+  stored<T>& value() noexcept { return value_; }
+
+  /// Moves the value out, or throws the error or `cancelled`.
+  T take() {
+    if (state_ != state::value) [[unlikely]]
+      throw_failure();
+    if constexpr (std::is_void_v<T>) {
+      return;
+    } else if constexpr (std::is_lvalue_reference_v<T>) {
+      return *value_;
+    } else {
+      return std::move(value_);
+    }
+  }
+
+ private:
+  enum class state : unsigned char { none, value, error, cancelled };
+
+  [[noreturn]] void throw_failure() {
+    RINGLET_CHECK(state_ != state::none, "a result was asked for before there was one");
+    if (state_ == state::cancelled) throw cancelled{};
+    std::rethrow_exception(error_);
+  }
+
+  void reset() noexcept {
+    if (state_ == state::value) value_.~stored<T>();
+    if (state_ == state::error) error_.~exception_ptr();
+    state_ = state::none;
+  }
+
+  void take_over(outcome& other) {
+    if (other.state_ == state::value) ::new (static_cast<void*>(&value_)) stored<T>(std::move(other.value_));
+    if (other.state_ == state::error) ::new (static_cast<void*>(&error_)) std::exception_ptr(std::move(other.error_));
+    state_ = other.state_;
+    other.reset();
+  }
+
+  union {
+    stored<T> value_;           // live while state_ is value
+    std::exception_ptr error_;  // live while state_ is error
+  };
+  state state_ = state::none;
+};
+
+/// True while `cancelled` itself is being handled. Why: cheaper than to throw it once more to see its type.
+bool handling_cancelled() noexcept;
+
+/// Stores what the exception now being handled means: an error, or `cancelled`.
+template <class T>
+void set_current_exception(outcome<T>& to) noexcept {
+  if (handling_cancelled()) {
+    to.set_cancelled();
+  } else {
+    to.set_error(std::current_exception());
+  }
+}
+
+}  // namespace detail
+}  // namespace ringlet

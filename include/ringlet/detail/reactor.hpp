@@ -1,0 +1,39 @@
+// L2 scheduler: the world as the scheduler sees it; knows neither descriptors nor io_uring.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringlet::detail {
+
+/// What the world's side of the loop counts.
+struct reactor_counters {
+  std::uint64_t enters = 0;        // system calls that submit or wait
+  std::uint64_t submitted = 0;     // submission queue entries
+  std::uint64_t completed = 0;     // completion queue entries
+  std::uint64_t cq_overflows = 0;  // times the completion queue was too small
+};
+
+class reactor {
+ public:
+  /// Hands what is queued to the kernel and makes the tasks ready whose operations have completed.
+  /// Blocks until something completed, wake() was called or the deadline is past; `long_ago`: does not block.
+  /// May return early. Never runs user code.
+  virtual void wait(time_point deadline) noexcept = 0;
+
+  /// Ends a wait that is under way, or the next one. threads: any.
+  virtual void wake() noexcept = 0;
+
+  /// Operations that will complete some day: as long as there are any, no task waits in vain.
+  virtual std::size_t in_flight() const noexcept = 0;
+
+  virtual const reactor_counters& counters() const noexcept = 0;
+
+ protected:
+  ~reactor() = default;
+};
+
+}  // namespace ringlet::detail

@@ -1,0 +1,89 @@
+// L4 io: operations on any descriptor: readiness, reading and writing; knows the driver.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/io_op.hpp>
+
+#include <cstddef>
+#include <span>
+
+namespace ringlet {
+
+/// What poll() asks for and reports; the values are those of poll(2).
+enum class poll_events : unsigned { none = 0, in = 0x1, priority = 0x2, out = 0x4, error = 0x8, hang_up = 0x10 };
+
+constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
+  return static_cast<poll_events>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr poll_events operator&(poll_events a, poll_events b) noexcept {
+  return static_cast<poll_events>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+constexpr bool any(poll_events e) noexcept {
+  return e != poll_events::none;
+}
+
+namespace detail {
+
+/// An operation without further steps; derived classes say what its result means.
+class single_op : public io_op {
+ public:
+  bool await_ready() noexcept { return refuse_if_cancelled(); }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> here) noexcept {
+    begin(here);
+  }
+
+ protected:
+  explicit single_op(const io_request& request) noexcept : io_op(request) {}
+};
+
+class [[nodiscard]] poll_awaiter final : public single_op {
+ public:
+  poll_awaiter(int fd, poll_events events) noexcept
+      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(events)}) {}
+  poll_events await_resume() const { return static_cast<poll_events>(take_result()); }
+};
+
+class [[nodiscard]] readiness_awaiter final : public single_op {
+ public:
+  readiness_awaiter(int fd, poll_events events) noexcept
+      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(events)}) {}
+  void await_resume() const { take_result(); }
+};
+
+class [[nodiscard]] transfer_awaiter final : public single_op {
+ public:
+  transfer_awaiter(io_code code, int fd, const void* buffer, std::size_t size) noexcept;
+  std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
+};
+
+}  // namespace detail
+
+/// Waits until the descriptor is readable, at its end or broken: the next read does not block. For foreign descriptors.
+/// errors: os_error. cancel: safe. lifetime: `fd` stays open during the await.
+inline detail::readiness_awaiter readable(int fd) noexcept {
+  return {fd, poll_events::in};
+}
+
+/// Waits until the descriptor is writable or broken. errors: os_error. cancel: safe.
+inline detail::readiness_awaiter writable(int fd) noexcept {
+  return {fd, poll_events::out};
+}
+
+/// Waits for any of the events, an error or a hang-up; gives what has come. errors: os_error. cancel: safe.
+inline detail::poll_awaiter poll(int fd, poll_events events) noexcept {
+  return {fd, events};
+}
+
+/// Reads at least one byte, at the descriptor's own position; gives how many, 0 at the end.
+/// errors: os_error. cancel: safe; what was read is returned, not lost. lifetime: `to` belongs to the kernel meanwhile.
+inline detail::transfer_awaiter read_some(int fd, std::span<std::byte> to) noexcept {
+  return {detail::io_code::read, fd, to.data(), to.size()};
+}
+
+/// Writes at least one byte; gives how many. errors: os_error. cancel: safe; what was written is reported.
+inline detail::transfer_awaiter write_some(int fd, std::span<const std::byte> from) noexcept {
+  return {detail::io_code::write, fd, from.data(), from.size()};
+}
+
+}  // namespace ringlet

@@ -1,0 +1,221 @@
+// L2 scheduler: decides which task runs next; knows nothing of io_uring.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/reactor.hpp>
+#include <ringlet/detail/remote_work.hpp>
+#include <ringlet/detail/task_record.hpp>
+#include <ringlet/detail/timer_heap.hpp>
+#include <ringlet/time.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace ringlet {
+
+namespace detail {
+class mailbox;
+}  // namespace detail
+
+/// Thrown by run() when no task can ever run again; what() is the tree of tasks with what each one waits for.
+class deadlock_error : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+/// Figures of one loop. Those in the first group are of this moment, the others count since the loop began.
+struct statistics {
+  std::size_t tasks_live = 0;  // spawned and not yet finished, the root task included
+  std::size_t tasks_ready = 0;
+  std::size_t tasks_waiting = 0;
+  std::size_t in_flight = 0;  // operations that the kernel has not completed
+  std::size_t offloads = 0;   // functions on thread pools that this loop waits for
+
+  std::uint64_t turns = 0;
+  std::uint64_t enters = 0;  // system calls that submit or wait
+  std::uint64_t sqes = 0;
+  std::uint64_t cqes = 0;
+  std::uint64_t cq_overflows = 0;
+  std::uint64_t errors_unseen = 0;  // errors of tasks whose nursery was failing already: the first one is thrown
+};
+
+/// A handle through which other threads may post to a loop, for as long as they like.
+/// While one exists the loop may be woken from outside, so it reports no deadlock.
+/// threads: any. lifetime: may outlive the loop.
+class post_handle {
+ public:
+  post_handle(const post_handle& other) noexcept;
+  post_handle& operator=(post_handle other) noexcept;
+  ~post_handle();
+
+  /// Runs `function` on the loop, in the order of posting of each thread. False: the loop has ended.
+  template <class F>
+  bool post(F&& function) const {
+    return push(new detail::posted_function<std::decay_t<F>>(std::forward<F>(function)));
+  }
+
+ private:
+  friend class scheduler;
+  explicit post_handle(detail::mailbox* box) noexcept;
+
+  template <class F>
+  bool push(detail::posted_function<F>* work) const {
+    const bool accepted = push_work(*work);
+    if (!accepted) delete work;
+    return accepted;
+  }
+  bool push_work(detail::remote_work& work) const noexcept;
+
+  detail::mailbox* box_;
+};
+
+/// One loop. Made by run(); tasks reach it through this_scheduler().
+class scheduler {
+ public:
+  /// The loop's time: constant during a turn.
+  time_point now() noexcept {
+    if (now_is_stale_) read_clock();
+    return now_;
+  }
+
+  statistics stats() const noexcept;
+
+  /// Runs `function` on the loop soon, outside of any task; it must not throw, or run() ends with what it threw.
+  /// Returns false when the loop has ended. FIFO for each thread. threads: any, while run() has not returned;
+  /// a thread that may be later than that posts through handle().
+  template <class F>
+  bool post(F&& function) {
+    auto* work = new detail::posted_function<std::decay_t<F>>(std::forward<F>(function));
+    const bool accepted = push_work(*work);
+    if (!accepted) delete work;
+    return accepted;
+  }
+
+  post_handle handle() noexcept;
+
+  // --- For those who write awaitables: docs/new_operation.md
+
+  /// The wait of a parked task is over: it runs in the next batch.
+  void wake(detail::task_record& task) noexcept {
+    task.unpark();
+    ready_.push_back(task);
+  }
+
+  /// Lets a suspended task that waits for nothing run in the next batch.
+  void make_ready(detail::task_record& task) noexcept { ready_.push_back(task); }
+
+  /// Takes on a new task, which runs for the first time in the next batch.
+  void start(detail::task_record& task) noexcept {
+    task.set_id(++last_id_);
+    ++live_;
+    ready_.push_back(task);
+  }
+
+  void add_timer(detail::timer& t, time_point deadline) noexcept { timers_.add(t, deadline); }
+  void remove_timer(detail::timer& t) noexcept { timers_.remove(t); }
+
+  /// Between the two, somebody outside will wake the loop: waiting for that is no deadlock.
+  void expect_wake_up() noexcept { ++expected_wake_ups_; }
+  void wake_up_came() noexcept { --expected_wake_ups_; }
+
+  /// As the two above, for a function on a thread pool.
+  void offload_began() noexcept { ++offloads_; }
+  void offload_ended() noexcept { --offloads_; }
+
+  bool push_work(detail::remote_work& work) noexcept;
+
+  /// An error that nobody will be given, because an earlier one of the same nursery is.
+  void count_unseen_error() noexcept { ++errors_unseen_; }
+
+  /// Ends the loop with this error, once all its tasks are unwound.
+  void fail(std::exception_ptr error) noexcept;
+
+  // --- For run() and the dumps
+
+  class settings {
+   public:
+    virtual_clock* clock = nullptr;  // null: the real one
+    bool shuffled = false;
+    std::uint64_t seed = 0;
+  };
+
+  scheduler(detail::reactor& world, const settings& how);
+  scheduler(const scheduler&) = delete;
+  scheduler& operator=(const scheduler&) = delete;
+  ~scheduler();
+
+  /// Runs until the root task, started before, and all below it have finished. Throws what the loop itself failed with.
+  void run(detail::task_record& root);
+
+  detail::mailbox& post_box() const noexcept { return *mailbox_; }
+  detail::task_record* root() const noexcept { return root_; }
+
+  /// Somebody may hold a reference to this loop in another thread.
+  void mark_exposed() noexcept { exposed_ = true; }
+
+ private:
+  using ready_queue = detail::intrusive_queue<detail::task_record, &detail::task_record::next_ready_>;
+
+  void turn();
+  void begin_turn();
+  void fire_due_timers() noexcept;
+  void run_batch() noexcept;
+  void wait_for_more();
+
+  void run_step(detail::task_record& task) noexcept;
+  void retire(detail::task_record& task) noexcept;
+  void run_posted() noexcept;
+  void shuffle_batch();
+  time_point next_deadline();
+  time_point suspected_deadlock();
+  void break_deadlock();
+  void read_clock() noexcept;
+  void close_mailbox();
+
+  // The state that turn() moves.
+  ready_queue ready_;          // tasks that can run
+  ready_queue batch_;          // those of them that run in this turn
+  detail::timer_heap timers_;  // what happens at a point in time
+  detail::mailbox* mailbox_;   // what other threads ask for
+  detail::reactor& reactor_;   // what the world completes
+  time_point now_{};
+
+  bool now_is_stale_ = true;  // the clock was not read in this turn
+  bool exposed_ = false;
+  bool shuffled_;
+  std::uint64_t random_;
+  virtual_clock* virtual_clock_;  // null: the real one
+  detail::task_record* root_ = nullptr;
+  std::exception_ptr failure_;  // null: the loop itself is well
+  int deadlocks_broken_ = 0;
+  std::size_t live_ = 0;
+  std::size_t expected_wake_ups_ = 0;
+  std::size_t offloads_ = 0;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t turns_ = 0;
+  std::uint64_t errors_unseen_ = 0;
+};
+
+namespace detail {
+
+inline constinit thread_local scheduler* current_scheduler = nullptr;
+
+/// The loop of this thread, for ringlet's own use.
+inline scheduler& this_loop() noexcept {
+  return *current_scheduler;
+}
+
+}  // namespace detail
+
+/// The loop that runs the calling task. errors: std::logic_error outside of run().
+scheduler& this_scheduler();
+
+/// The tree of all tasks: name, state, what each waits for and since when, and the chain of its awaits.
+/// Empty outside of run().
+std::string dump_tasks();
+
+}  // namespace ringlet

@@ -1,0 +1,85 @@
+// L2 scheduler: writes the tree of tasks as text; knows tasks, scopes and coroutine frames, and changes none.
+// SPDX-License-Identifier: MIT
+#include <ringlet/scheduler.hpp>
+#include <ringlet/task.hpp>
+
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace ringlet {
+namespace {
+
+using detail::current;
+using detail::promise_base;
+using detail::scope;
+using detail::task_record;
+
+// "ringlet::task<int> (anonymous namespace)::serve(int) [with ...]" becomes "(anonymous namespace)::serve".
+std::string_view short_name(std::string_view function) {
+  if (function.find("operator()") != std::string_view::npos) return "a lambda";
+  function = function.substr(0, function.find(" ["));
+  int depth = 0;
+  std::size_t end = function.size();
+  for (std::size_t at = function.size(); at-- > 0;) {
+    const char c = function[at];
+    if (c == ')' || c == '>') ++depth;
+    if (c == '(' || c == '<') --depth;
+    if (c == '(' && depth == 0 && end == function.size()) end = at;
+    if (c == ' ' && depth == 0 && end != function.size()) return function.substr(at + 1, end - at - 1);
+  }
+  return function.substr(0, end);
+}
+
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string state_of(const task_record& task, time_point now) {
+  if (&task == current.task) return "running";
+  const detail::wait* wait = task.waiting_for();
+  if (wait == nullptr) return task.fresh() ? "not started" : "ready";
+  const detail::wait_text text = wait->describe();
+  const std::string subject = text.subject < 0 ? std::string() : fmt::format(" {}", text.subject);
+  const auto since = std::chrono::duration<double>(now.time_since_epoch() - duration(task.parked_since()));
+  return fmt::format("{}{} for {:.1f} s", text.what, subject, since.count());
+}
+
+void append_awaits(std::string& out, const task_record& task, const std::string& margin) {
+  if (&task == current.task) return;  // Why: what a running task was parked at last may be gone.
+  for (const promise_base* frame = task.leaf(); frame != nullptr; frame = frame->caller()) {
+    const std::string_view function = short_name(frame->created_at().function_name());
+    if (function.starts_with("ringlet::detail::")) continue;  // Why: the user knows his own frames, not ours.
+    const std::source_location& at = frame->awaits_at();
+    const bool has_awaited = at.line() != 0;
+    const std::source_location& shown = has_awaited ? at : frame->created_at();
+    out += fmt::format("{}  in {} at {}:{}\n", margin, function, base_name(shown.file_name()), shown.line());
+  }
+}
+
+void append_task(std::string& out, const task_record& task, time_point now, int depth) {
+  const std::string margin(static_cast<std::size_t>(depth) * 2, ' ');
+  const char* name = task.name();
+  const std::string quoted = name == nullptr ? std::string() : fmt::format(" \"{}\"", name);
+  const char* cancelled = task.cancelled() ? " (cancelled)" : "";
+  out += fmt::format("{}task {}{}: {}{}\n", margin, task.id(), quoted, state_of(task, now), cancelled);
+  append_awaits(out, task, margin);
+  for (const scope* s = &task.base_scope(); s != nullptr; s = s->inner()) {
+    if (s->children() == nullptr) continue;
+    for (const task_record* child = s->children()->front(); child != nullptr; child = s->children()->after(*child)) {
+      append_task(out, *child, now, depth + 1);
+    }
+  }
+}
+
+}  // namespace
+
+std::string dump_tasks() {
+  std::string out;
+  scheduler* loop = detail::current_scheduler;
+  if (loop != nullptr && loop->root() != nullptr) append_task(out, *loop->root(), loop->now(), 0);
+  return out;
+}
+
+}  // namespace ringlet

@@ -1,0 +1,73 @@
+// L5 services: the signal handler behind run(options().handle_signals(), ...); knows signals and an event descriptor.
+// SPDX-License-Identifier: MIT
+#include "interrupts.hpp"
+
+#include <ringlet/error.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <stdexcept>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace ringlet::detail {
+namespace {
+
+constinit std::atomic<int> event_of_handler{-1};  // -1: no loop handles signals
+constinit std::atomic<int> interrupts_seen{0};
+
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler must not take a lock");
+
+extern "C" void on_interrupt(int signal) {
+  const int saved_errno = errno;
+  if (interrupts_seen.fetch_add(1) > 0) ::_exit(128 + signal);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(event_of_handler.load(), &one, sizeof one);
+  errno = saved_errno;
+}
+
+unique_fd claim_event() {
+  unique_fd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!event) throw os_error("eventfd", "", errno);
+  int nobody = -1;
+  if (!event_of_handler.compare_exchange_strong(nobody, event.get())) {
+    throw std::logic_error("handle_signals(): another loop of this process handles SIGINT and SIGTERM already");
+  }
+  interrupts_seen = 0;
+  return event;
+}
+
+}  // namespace
+
+interrupts::interrupts(scope& target) : event_(claim_event()), watch_(event_.get(), target) {
+  struct sigaction action{};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, &old_interrupt_);
+  ::sigaction(SIGTERM, &action, &old_terminate_);
+  watch_.arm();
+}
+
+interrupts::~interrupts() {
+  ::sigaction(SIGINT, &old_interrupt_, nullptr);
+  ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  event_of_handler = -1;
+  watch_.cancel();
+  while (watch_.armed()) this_driver().wait(never);
+}
+
+interrupts::watch::watch(int fd, scope& target) noexcept
+    : io_op(io_request{io_code::poll, fd, nullptr, 0, 0, POLLIN}), target_(target) {}
+
+void interrupts::watch::complete(int result, std::uint32_t, bool) noexcept {
+  const bool stopped = cancelling();
+  end_with(0);
+  if (stopped) return;
+  if (result < 0) return arm();
+  target_.cancel();
+}
+
+}  // namespace ringlet::detail

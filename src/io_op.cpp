@@ -1,0 +1,108 @@
+// L4 io: how operations complete, are cancelled and fail; knows the driver and the scheduler.
+// SPDX-License-Identifier: MIT
+#include <ringlet/detail/io_op.hpp>
+
+#include <ringlet/fd.hpp>
+
+#include <cerrno>
+#include <string>
+
+#include <poll.h>
+#include <unistd.h>
+
+namespace ringlet::detail {
+namespace {
+
+// Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED or let ERESTARTSYS and its kin out.
+bool is_early_end(int result) noexcept {
+  return result == -ECANCELED || result == -EINTR || (result <= -512 && result >= -516);
+}
+
+const char* verb_and_fd(io_code code) noexcept {
+  switch (code) {
+    case io_code::read: return "read fd";
+    case io_code::write: return "write fd";
+    case io_code::receive: return "receive fd";
+    case io_code::send: return "send fd";
+    case io_code::accept: return "accept fd";
+    case io_code::connect: return "connect fd";
+    case io_code::poll:
+    case io_code::poll_many: return "poll fd";
+    case io_code::shutdown: return "shutdown fd";
+  }
+  return "?";
+}
+
+}  // namespace
+
+void io_op::complete(int result, std::uint32_t, bool) noexcept {
+  // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
+  if (cancelling() && (polling_ || is_early_end(result))) {
+    end_early();
+  } else if (ask_again(result)) {
+    return;
+  } else if (more_to_do(result)) {
+    if (!cancelling()) return submit();
+    end_early();
+  } else {
+    result_ = result;
+    state_ = state::done;
+  }
+  this_loop().wake(*waiter());
+}
+
+void io_op::end_early() noexcept {
+  state_ = abort_error_ != 0 ? state::done : state::cancelled;
+  result_ = -abort_error_;
+}
+
+bool io_op::ask_again(int result) noexcept {
+  const bool readiness_came = polling_ && result >= 0;
+  const bool again = readiness_came || result == -EINTR || result == -EAGAIN;
+  if (!again || cancelling()) return false;
+  polling_ = result == -EAGAIN;
+  submit();
+  return true;
+}
+
+io_request io_op::readiness_request() const noexcept {
+  const bool outgoing =
+      request_.code == io_code::write || request_.code == io_code::send || request_.code == io_code::connect;
+  io_request poll{io_code::poll, request_.fd};
+  poll.flags = outgoing ? POLLOUT : POLLIN;
+  return poll;
+}
+
+void io_op::cancel() noexcept {
+  if (state_ != state::in_flight) return;
+  state_ = state::cancelling;
+  this_driver().cancel(*this);
+}
+
+void io_op::abort(int error) noexcept {
+  if (abort_error_ == 0) abort_error_ = error;
+  cancel();
+}
+
+void io_op::throw_failure() const {
+  if (state_ == state::cancelled) throw cancelled{};
+  throw make_error(-result_);
+}
+
+os_error io_op::make_error(int error) const {
+  return os_error(verb_and_fd(request_.code), std::to_string(request_.fd), error);
+}
+
+wait_text io_op::describe() const noexcept {
+  return {verb_and_fd(request_.code), request_.fd};
+}
+
+void close_fd(int fd) noexcept {
+  if (current_driver != nullptr) {
+    current_driver->close(fd);
+  } else {
+    ::close(fd);
+  }
+}
+
+}  // namespace ringlet::detail

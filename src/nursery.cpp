@@ -1,0 +1,32 @@
+// L3 scopes: what a nursery does when a child has finished; knows the scheduler.
+// SPDX-License-Identifier: MIT
+#include <ringlet/nursery.hpp>
+
+namespace ringlet {
+
+nursery::nursery() noexcept {
+  adopt_children(children_);
+  enter();
+}
+
+nursery::~nursery() {
+  RINGLET_CHECK(size_ == 0, "a nursery was destroyed with {} children in it", size_);
+}
+
+void nursery::child_finished(detail::child_base& child) noexcept {
+  child.unlink();
+  --size_;
+  if (std::exception_ptr error = child.error()) fail(std::move(error));
+  if (size_ == 0 && joiner_ != nullptr) detail::this_loop().wake(*std::exchange(joiner_, nullptr)->waiter());
+}
+
+void nursery::fail(std::exception_ptr error) noexcept {
+  if (error_) {
+    detail::this_loop().count_unseen_error();
+  } else {
+    error_ = std::move(error);
+    cancel();
+  }
+}
+
+}  // namespace ringlet

@@ -1,0 +1,15 @@
+// L0 base: tells `cancelled` from other exceptions; knows the C++ ABI's exception header.
+// SPDX-License-Identifier: MIT
+#include <ringlet/detail/outcome.hpp>
+
+#include <cxxabi.h>
+#include <typeinfo>
+
+namespace ringlet::detail {
+
+bool handling_cancelled() noexcept {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  return type != nullptr && *type == typeid(cancelled);
+}
+
+}  // namespace ringlet::detail

@@ -1,0 +1,87 @@
+// L6 surface: sets a loop up and takes it down; knows every layer.
+// SPDX-License-Identifier: MIT
+#include <ringlet/run.hpp>
+
+#include "interrupts.hpp"
+#include "uring/uring_driver.hpp"
+
+#include <memory>
+
+#include <signal.h>
+
+namespace ringlet::detail {
+namespace {
+
+constexpr std::size_t kept_frame_memory = 4 << 20;
+
+// Who is told that the root task has finished: run() sees it by itself.
+class nobody final : public parent {
+ public:
+  void child_finished(child_base&) noexcept override {}
+};
+
+// Why: a write to a closed pipe through io_uring raises SIGPIPE, which by default ends the process.
+void ignore_sigpipe_unless_handled() {
+  struct sigaction now{};
+  ::sigaction(SIGPIPE, nullptr, &now);
+  const bool untouched = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
+  if (untouched) ::signal(SIGPIPE, SIG_IGN);
+}
+
+// This thread's frame pool is in use, and its driver is the one of the loop.
+class thread_state {
+ public:
+  explicit thread_state(io_driver* driver) noexcept {
+    if (driver != nullptr) current_driver = driver;
+    frames.set_room(kept_frame_memory);
+  }
+  thread_state(const thread_state&) = delete;
+  thread_state& operator=(const thread_state&) = delete;
+  ~thread_state() {
+    current_driver = nullptr;
+    frames.set_room(0);
+  }
+};
+
+scheduler::settings settings_of(virtual_clock* clock, const std::optional<std::uint64_t>& seed) {
+  scheduler::settings s;
+  s.clock = clock;
+  s.shuffled = seed.has_value();
+  s.seed = seed.value_or(0);
+  return s;
+}
+
+}  // namespace
+
+struct loop::parts {
+  parts(const options& how, io_driver* given)
+      : thread(given),
+        ring(given == nullptr ? std::make_unique<uring_driver>(how.entries_, how.clock_) : nullptr),
+        scheduler_(given == nullptr ? *ring : *given, settings_of(how.clock_, how.seed_)),
+        handle_signals(how.handle_signals_) {}
+
+  thread_state thread;
+  std::unique_ptr<uring_driver> ring;  // null: a driver was given
+  scheduler scheduler_;
+  bool handle_signals;
+  nobody root_parent;
+};
+
+loop::loop(const options& how) {
+  if (current_scheduler != nullptr) throw std::logic_error("run() was called inside run() on the same thread");
+  if (!how.keep_sigpipe_) ignore_sigpipe_unless_handled();
+  parts_ = new parts(how, how.driver_);
+}
+
+loop::~loop() {
+  delete parts_;
+}
+
+void loop::run(child_base& root) {
+  std::unique_ptr<interrupts> signals;
+  if (parts_->handle_signals) signals = std::make_unique<interrupts>(root.base_scope());
+  root.start_under(parts_->root_parent, nullptr);
+  parts_->scheduler_.run(root);
+}
+
+}  // namespace ringlet::detail

@@ -1,0 +1,200 @@
+// L2 scheduler: the loop; knows nothing of io_uring.
+// SPDX-License-Identifier: MIT
+#include <ringlet/scheduler.hpp>
+
+#include <ringlet/detail/mailbox.hpp>
+
+#include "threads.hpp"
+
+#include <vector>
+
+namespace ringlet {
+
+using detail::current;
+using detail::task_record;
+using detail::timer;
+
+// One turn. docs/loop.md says the same in words.
+void scheduler::turn() {
+  begin_turn();
+  fire_due_timers();
+  run_batch();
+  reactor_.wait(next_deadline());
+}
+
+void scheduler::begin_turn() {
+  ++turns_;
+  now_is_stale_ = true;
+  run_posted();
+}
+
+void scheduler::fire_due_timers() noexcept {
+  while (!timers_.empty() && timers_.earliest() <= now()) timers_.pop().fire();
+}
+
+void scheduler::run_batch() noexcept {
+  batch_ = std::move(ready_);
+  if (shuffled_) shuffle_batch();
+  while (task_record* task = batch_.pop_front()) run_step(*task);
+  current.task = nullptr;
+}
+
+void scheduler::run_step(task_record& task) noexcept {
+  if (task.fresh() && task.cancelled()) return retire(task);
+  current.task = &task;
+  current.budget = detail::step_budget;
+  switch (task.step(now_.time_since_epoch().count())) {
+    case task_record::step_end::preempted: return make_ready(task);
+    case task_record::step_end::finished: return retire(task);
+    case task_record::step_end::parked:
+    case task_record::step_end::fresh: return;
+  }
+}
+
+void scheduler::retire(task_record& task) noexcept {
+  current.task = nullptr;
+  --live_;
+  task.finish();
+}
+
+// Zero if something can run, else the next timer, else never.
+time_point scheduler::next_deadline() {
+  if (!ready_.empty() || live_ == 0 || !mailbox_->fall_asleep()) return long_ago;
+  const bool time_may_pass = virtual_clock_ == nullptr || offloads_ == 0;
+  if (!timers_.empty()) return time_may_pass ? timers_.earliest() : never;
+  const bool can_be_woken =
+      reactor_.in_flight() > 0 || offloads_ > 0 || expected_wake_ups_ > 0 || mailbox_->has_handles();
+  return can_be_woken ? never : suspected_deadlock();
+}
+
+// Nothing this loop knows of will wake it. Only a thread that holds a plain reference to it still could.
+time_point scheduler::suspected_deadlock() {
+  const bool somebody_else_could = exposed_ && detail::foreign_threads() > 0;
+  if (somebody_else_could) return detail::later(now(), std::chrono::seconds(1));
+  break_deadlock();
+  return long_ago;
+}
+
+void scheduler::break_deadlock() {
+  if (!failure_) failure_ = std::make_exception_ptr(deadlock_error("deadlock: no task can run again\n" + dump_tasks()));
+  // Why three: the first breaks waits, the second also shielded ones, and clean-up may wait once more.
+  RINGLET_CHECK(++deadlocks_broken_ <= 3, "tasks that wait for nothing cannot be unwound:\n{}", dump_tasks().c_str());
+  root_->base_scope().cancel(deadlocks_broken_ > 1 ? detail::scope::reach::through_shields
+                                                   : detail::scope::reach::up_to_shields);
+}
+
+void scheduler::run(task_record& root) {
+  root_ = &root;
+  while (live_ != 0) turn();
+  close_mailbox();
+  root_ = nullptr;
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+// Invariant: what post() accepted is run; what comes later is refused.
+void scheduler::close_mailbox() {
+  while (!mailbox_->close()) run_posted();
+}
+
+void scheduler::run_posted() noexcept {
+  mailbox_->wake_up();
+  for (detail::remote_work* work = mailbox_->take_all(); work != nullptr;) {
+    detail::remote_work* next = work->next();
+    work->run();
+    work = next;
+  }
+}
+
+void scheduler::fail(std::exception_ptr error) noexcept {
+  if (!failure_) failure_ = std::move(error);
+  if (root_ != nullptr) root_->base_scope().cancel();
+}
+
+void detail::posted_function_failed() noexcept {
+  this_loop().fail(std::current_exception());
+}
+
+bool scheduler::push_work(detail::remote_work& work) noexcept {
+  return mailbox_->push(work);
+}
+
+void scheduler::read_clock() noexcept {
+  now_is_stale_ = false;
+  now_ = virtual_clock_ != nullptr ? virtual_clock_->now() : std::chrono::steady_clock::now();
+}
+
+// Fisher and Yates' shuffle with Steele's splitmix64, so that a seed gives the same order everywhere.
+void scheduler::shuffle_batch() {
+  std::vector<task_record*> tasks;
+  while (task_record* task = batch_.pop_front()) tasks.push_back(task);
+  for (std::size_t left = tasks.size(); left > 0; --left) {
+    random_ += 0x9e3779b97f4a7c15u;
+    std::uint64_t bits = random_;
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+    std::swap(tasks[left - 1], tasks[(bits ^ (bits >> 31)) % left]);
+  }
+  for (task_record* task : tasks) batch_.push_back(*task);
+}
+
+statistics scheduler::stats() const noexcept {
+  const detail::reactor_counters& world = reactor_.counters();
+  statistics s;
+  s.tasks_live = live_;
+  s.tasks_ready = ready_.size() + batch_.size();
+  const std::size_t running = current.task != nullptr ? 1 : 0;
+  s.tasks_waiting = live_ - s.tasks_ready - running;
+  s.in_flight = reactor_.in_flight();
+  s.offloads = offloads_;
+  s.turns = turns_;
+  s.enters = world.enters;
+  s.sqes = world.submitted;
+  s.cqes = world.completed;
+  s.cq_overflows = world.cq_overflows;
+  s.errors_unseen = errors_unseen_;
+  return s;
+}
+
+scheduler::scheduler(detail::reactor& world, const settings& how)
+    : mailbox_(new detail::mailbox(world)),
+      reactor_(world),
+      shuffled_(how.shuffled),
+      random_(how.seed),
+      virtual_clock_(how.clock) {
+  read_clock();
+  detail::current_scheduler = this;
+}
+
+scheduler::~scheduler() {
+  mailbox_->drop_reference();
+  detail::current_scheduler = nullptr;
+}
+
+scheduler& this_scheduler() {
+  if (detail::current_scheduler == nullptr) throw std::logic_error("this_scheduler() was called outside of run()");
+  detail::current_scheduler->mark_exposed();
+  return *detail::current_scheduler;
+}
+
+post_handle scheduler::handle() noexcept {
+  return post_handle(mailbox_);
+}
+
+post_handle::post_handle(detail::mailbox* box) noexcept : box_(box) {
+  box_->add_reference();
+  box_->add_handle();
+}
+post_handle::post_handle(const post_handle& other) noexcept : post_handle(other.box_) {}
+post_handle& post_handle::operator=(post_handle other) noexcept {
+  std::swap(box_, other.box_);
+  return *this;
+}
+post_handle::~post_handle() {
+  box_->drop_handle();
+  box_->drop_reference();
+}
+bool post_handle::push_work(detail::remote_work& work) const noexcept {
+  return box_->push(work);
+}
+
+}  // namespace ringlet

@@ -1,0 +1,20 @@
+// L2 scheduler: the ticker; knows only the scheduler.
+// SPDX-License-Identifier: MIT
+#include <ringlet/sleep.hpp>
+
+#include <stdexcept>
+
+namespace ringlet {
+
+ticker::ticker(duration period) : period_(period) {
+  if (period <= duration::zero()) throw std::invalid_argument("a ticker's period must be more than zero");
+  next_ = detail::later(detail::this_loop().now(), period);
+}
+
+detail::sleep_awaiter ticker::next() noexcept {
+  const time_point now = detail::this_loop().now();
+  if (next_ < now) next_ += (now - next_) / period_ * period_;
+  return detail::sleep_awaiter(std::exchange(next_, detail::later(next_, period_)));
+}
+
+}  // namespace ringlet

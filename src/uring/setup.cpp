@@ -1,0 +1,157 @@
+// L4 io: ring set-up and its failures; knows liburing and /proc.
+// SPDX-License-Identifier: MIT
+#include "setup.hpp"
+
+#include <ringlet/error.hpp>
+#include <ringlet/fd.hpp>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <fmt/format.h>
+
+namespace ringlet::detail {
+namespace {
+
+constexpr unsigned smallest_ring = 16;
+
+// Kernel 6.1: the oldest one that has all of these.
+constexpr unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                                IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+
+// Keeps descriptors 0 to 2 taken for as long as it lives. Why: a process may be started with them closed, and a ring
+// that landed there would receive what is printed.
+class standard_fds_taken {
+ public:
+  standard_fds_taken() {
+    while (count_ < 3) {
+      unique_fd fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      if (fd.get() < 0 || fd.get() > 2) return;
+      held_[count_++] = std::move(fd);
+    }
+  }
+
+ private:
+  unique_fd held_[3];
+  int count_ = 0;
+};
+
+int try_to_open(io_uring& ring, unsigned entries) {
+  io_uring_params params{};
+  params.flags = ring_flags;
+  params.cq_entries = entries * 4;
+  return io_uring_queue_init_params(entries, &ring, &params);
+}
+
+// Kernel 6.18: the memory of a ring that was closed a moment ago is not given back at once; one more try later helps.
+int open_with_what_memory_allows(io_uring& ring, unsigned& entries) {
+  for (bool waited = false;;) {
+    const int error = try_to_open(ring, entries);
+    if (error != -ENOMEM) return error;
+    if (entries / 2 >= smallest_ring) {
+      entries /= 2;
+    } else if (!waited) {
+      waited = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    } else {
+      return error;
+    }
+  }
+}
+
+// Why: a filter may allow io_uring_setup and forbid io_uring_enter.
+int round_trip(io_uring& ring) {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+  io_uring_prep_nop(sqe);
+  io_uring_sqe_set_data64(sqe, 0);
+  io_uring_cqe* cqe = nullptr;
+  if (const int error = io_uring_submit_and_wait(&ring, 1); error < 0) return error;
+  if (const int error = io_uring_peek_cqe(&ring, &cqe); error < 0) return error;
+  const int result = cqe->res;
+  io_uring_cqe_seen(&ring, cqe);
+  return result;
+}
+
+[[noreturn]] void fail(const char* step, int error, unsigned entries) {
+  throw startup_error(error, explain_failure(step, error, entries, ring_environment::read()));
+}
+
+}  // namespace
+
+io_uring open_ring(unsigned entries) {
+  const standard_fds_taken guard;
+  io_uring ring{};
+  if (const int error = open_with_what_memory_allows(ring, entries); error < 0) fail("io_uring_setup", -error, entries);
+  if ((ring.features & IORING_FEAT_NODROP) == 0) {
+    io_uring_queue_exit(&ring);
+    fail("io_uring_setup", EINVAL, entries);
+  }
+  if (const int error = round_trip(ring); error < 0) {
+    io_uring_queue_exit(&ring);
+    fail("io_uring_enter", -error, entries);
+  }
+  io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
+  io_uring_ring_dontfork(&ring);     // advice: a child that maps the ring could only do harm with it
+  return ring;
+}
+
+ring_environment ring_environment::read() {
+  ring_environment here;
+  std::ifstream("/proc/sys/kernel/io_uring_disabled") >> here.disabled;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Seccomp:")) here.seccomp_filter = line.find('2') != std::string::npos;
+  }
+  rlimit limit{};
+  ::getrlimit(RLIMIT_MEMLOCK, &limit);
+  here.memlock_kib = limit.rlim_cur / 1024;
+  utsname names{};
+  ::uname(&names);
+  here.kernel = names.release;
+  return here;
+}
+
+std::string explain_failure(const char* step, int error, unsigned entries, const ring_environment& here) {
+  const std::string failed = fmt::format("{} failed ({})", step, std::strerror(error));
+  const bool refused = error == EPERM || error == EACCES;
+  if (refused && here.disabled == 2) {
+    return failed +
+           ": io_uring is switched off by kernel.io_uring_disabled=2; ask the administrator for "
+           "`sysctl kernel.io_uring_disabled=0`";
+  }
+  if (refused && here.disabled == 1) {
+    return failed +
+           ": kernel.io_uring_disabled=1 allows io_uring only to members of the group "
+           "kernel.io_uring_group and with CAP_SYS_ADMIN; ask the administrator for membership or for "
+           "`sysctl kernel.io_uring_disabled=0`";
+  }
+  if (here.seccomp_filter && (refused || error == ENOSYS)) {
+    return failed +
+           ": blocked by a seccomp filter, as is usual in containers; run it with `--security-opt "
+           "seccomp=PROFILE`, a profile that allows io_uring_setup, io_uring_enter and io_uring_register";
+  }
+  if (refused) return failed + ": refused by a security module; look for io_uring in `dmesg` or the audit log";
+  if (error == ENOSYS) {
+    return failed + fmt::format(
+                        ": this kernel ({}) has no io_uring; ringlet needs Linux 6.1 or newer, built with "
+                        "CONFIG_IO_URING",
+                        here.kernel);
+  }
+  if (error == ENOMEM) {
+    return failed + fmt::format(
+                        ": the limit of locked memory is too small: it is {} KiB, and a ring of {} entries "
+                        "needs about {} KiB; raise it with `ulimit -l`, or ask for fewer entries",
+                        here.memlock_kib, entries, 8 + entries / 8);
+  }
+  if (error == EINVAL) return failed + fmt::format(": ringlet needs Linux 6.1 or newer, this is {}", here.kernel);
+  return failed;
+}
+
+}  // namespace ringlet::detail

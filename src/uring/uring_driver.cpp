@@ -1,0 +1,249 @@
+// L4 io: submits to the kernel's ring, waits on it and reaps it; knows liburing.
+// SPDX-License-Identifier: MIT
+#include "uring_driver.hpp"
+
+#include "setup.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace ringlet::detail {
+namespace {
+
+constexpr unsigned completions_a_reap = 256;
+
+// Why: while real operations are in flight, virtual time stands still this long for them to complete.
+constexpr auto grace_of_virtual_time = std::chrono::milliseconds(5);
+
+constexpr std::uint8_t opcode(io_code code) noexcept {
+  switch (code) {
+    case io_code::read: return IORING_OP_READ;
+    case io_code::write: return IORING_OP_WRITE;
+    case io_code::receive: return IORING_OP_RECV;
+    case io_code::send: return IORING_OP_SEND;
+    case io_code::accept: return IORING_OP_ACCEPT;
+    case io_code::connect: return IORING_OP_CONNECT;
+    case io_code::poll:
+    case io_code::poll_many: return IORING_OP_POLL_ADD;
+    case io_code::shutdown: return IORING_OP_SHUTDOWN;
+  }
+  return IORING_OP_NOP;
+}
+
+void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
+  io_uring_prep_rw(opcode(request.code), sqe, request.fd, request.address, request.length, request.offset);
+  if (request.code == io_code::poll || request.code == io_code::poll_many) {
+    sqe->poll32_events = __io_uring_prep_poll_mask(request.flags);
+    sqe->len = request.code == io_code::poll_many ? IORING_POLL_ADD_MULTI : 0;
+  } else {
+    sqe->rw_flags = static_cast<int>(request.flags);  // one field with msg_flags and accept_flags
+  }
+}
+
+unique_fd make_event_fd() {
+  unique_fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd) throw os_error("eventfd", "", errno);
+  return fd;
+}
+
+}  // namespace
+
+uring_driver::uring_driver(unsigned entries, virtual_clock* clock)
+    : ring_(open_ring(entries)), wake_fd_(make_event_fd()), wake_up_(wake_fd_.get()), clock_(clock) {
+  current_driver = this;
+  wake_up_.arm();
+}
+
+uring_driver::~uring_driver() {
+  wake_up_.disarm();
+  while (in_flight_ > 0) {
+    enter_and_wait(never);
+    reap();
+  }
+  io_uring_queue_exit(&ring_);
+  current_driver = nullptr;
+}
+
+// --- Submitting
+
+void uring_driver::submit(io_op& op) noexcept {
+  io_uring_sqe* sqe = next_sqe();
+  if (sqe == nullptr) return postpone(op);
+  start(op, sqe);
+}
+
+// Invariant: a cancel request comes after its target in the submission queue, and so finds it.
+void uring_driver::cancel(io_op& op) noexcept {
+  if (op.linked()) return;  // not even started: start_postponed() ends it
+  io_uring_sqe* sqe = next_sqe();
+  if (sqe == nullptr) return postpone(op);
+  request_end(op, sqe);
+}
+
+// Null when the queue is full and the kernel takes nothing right now, or when others are before us.
+io_uring_sqe* uring_driver::next_sqe() noexcept {
+  if (!postponed_.empty()) [[unlikely]]
+    return nullptr;
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  return sqe != nullptr ? sqe : sqe_after_submitting();
+}
+
+io_uring_sqe* uring_driver::sqe_after_submitting() noexcept {
+  ++counters_.enters;
+  check_enter(io_uring_submit(&ring_));
+  return io_uring_get_sqe(&ring_);
+}
+
+void uring_driver::start(io_op& op, io_uring_sqe* sqe) noexcept {
+  prepare(sqe, op.request());
+  io_uring_sqe_set_data(sqe, &op);
+  op.set_with_kernel(true);
+  ++in_flight_;
+  ++counters_.submitted;
+}
+
+void uring_driver::request_end(io_op& op, io_uring_sqe* sqe) noexcept {
+  io_uring_prep_cancel(sqe, &op, 0);
+  io_uring_sqe_set_data64(sqe, 0);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  ++counters_.submitted;
+}
+
+void uring_driver::postpone(io_op& op) noexcept {
+  postponed_.push_back(op);
+}
+
+// True when a task became ready by it.
+bool uring_driver::start_postponed() noexcept {
+  bool ended_some = false;
+  while (io_op* op = postponed_.front()) {
+    const bool never_started = !op->with_kernel();
+    if (never_started && op->end_requested()) {
+      op->unlink();
+      op->complete(-ECANCELED, 0, false);
+      ended_some = true;
+      continue;
+    }
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) sqe = sqe_after_submitting();
+    if (sqe == nullptr) return ended_some;
+    op->unlink();
+    never_started ? start(*op, sqe) : request_end(*op, sqe);
+  }
+  return ended_some;
+}
+
+// --- Waiting
+
+void uring_driver::wait(time_point deadline) noexcept {
+  const bool must_not_block = start_postponed() || !postponed_.empty();
+  if (must_not_block || deadline == long_ago) {
+    enter_without_waiting();
+  } else if (clock_ != nullptr && deadline != never) {
+    wait_in_virtual_time(deadline);
+  } else {
+    enter_and_wait(deadline);
+  }
+  reap();
+}
+
+bool uring_driver::kernel_has_something() const noexcept {
+  const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
+  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+// No system call when there is nothing to submit and the kernel has nothing for us.
+void uring_driver::enter_without_waiting() noexcept {
+  if (io_uring_sq_ready(&ring_) == 0 && !kernel_has_something()) return;
+  ++counters_.enters;
+  check_enter(io_uring_submit_and_get_events(&ring_));
+}
+
+void uring_driver::enter_and_wait(time_point deadline) noexcept {
+  ++counters_.enters;
+  if (deadline == never) return check_enter(io_uring_submit_and_wait(&ring_, 1));
+  const duration left = std::max(deadline - time_point(std::chrono::steady_clock::now()), duration::zero());
+  __kernel_timespec timeout{left.count() / 1'000'000'000, left.count() % 1'000'000'000};
+  io_uring_cqe* first = nullptr;
+  check_enter(io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr));
+}
+
+void uring_driver::wait_in_virtual_time(time_point deadline) noexcept {
+  if (in_flight() > 0) {
+    const std::uint64_t before = counters_.completed;
+    enter_and_wait(std::chrono::steady_clock::now() + grace_of_virtual_time);
+    reap();
+    if (counters_.completed != before) return;
+  }
+  clock_->advance_to(deadline);
+}
+
+// What can be better at the next turn is left to it: an interrupted wait, a time that is over, a short memory.
+void uring_driver::check_enter(int result) noexcept {
+  const bool in_order =
+      result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+  RINGLET_CHECK(in_order, "io_uring_enter failed: {}", std::strerror(-result));
+}
+
+void uring_driver::wake() noexcept {
+  const std::uint64_t one = 1;
+  // The counter can only be full when a wake-up is under way already.
+  [[maybe_unused]] const auto written = ::write(wake_fd_.get(), &one, sizeof one);
+}
+
+// --- Reaping
+
+// Copies what is there and frees the queue before it looks at anything, so that what follows finds room in it.
+void uring_driver::reap() noexcept {
+  if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0) ++counters_.cq_overflows;
+  io_uring_cqe* entries[completions_a_reap];
+  const unsigned count = io_uring_peek_batch_cqe(&ring_, entries, completions_a_reap);
+  completion batch[completions_a_reap];
+  for (unsigned at = 0; at < count; ++at) {
+    batch[at] = {io_uring_cqe_get_data(entries[at]), entries[at]->res, entries[at]->flags};
+  }
+  io_uring_cq_advance(&ring_, count);
+  counters_.completed += count;
+  for (unsigned at = 0; at < count; ++at) dispatch(batch[at]);
+}
+
+void uring_driver::dispatch(const completion& done) noexcept {
+  io_op* op = static_cast<io_op*>(done.op);
+  if (op == nullptr) return;  // a cancel request that found nothing to cancel
+  const bool more = (done.flags & IORING_CQE_F_MORE) != 0;
+  if (!more) {
+    --in_flight_;
+    op->set_with_kernel(false);
+    if (op->linked()) op->unlink();  // its cancel request is no longer needed
+  }
+  op->complete(done.result, done.flags, more);
+}
+
+std::size_t uring_driver::in_flight() const noexcept {
+  const std::size_t own = wake_up_.armed() ? 1 : 0;
+  return in_flight_ - own + (postponed_.empty() ? 0 : 1);
+}
+
+void uring_driver::close(int fd) noexcept {
+  ::close(fd);
+}
+
+void uring_driver::wake_up::arm() noexcept {
+  request_.flags = POLLIN;
+  submit();
+}
+
+void uring_driver::wake_up::complete(int, std::uint32_t, bool more) noexcept {
+  if (more) return;
+  const bool wanted = !cancelling();
+  end_with(0);
+  if (wanted) arm();
+}
+
+}  // namespace ringlet::detail

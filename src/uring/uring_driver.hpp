@@ -1,0 +1,70 @@
+// L4 io: the driver on the kernel's ring; knows liburing.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/io_op.hpp>
+#include <ringlet/fd.hpp>
+
+#include <liburing.h>
+
+namespace ringlet::detail {
+
+class uring_driver final : public io_driver {
+ public:
+  /// clock: null for the real one. errors: startup_error, os_error.
+  uring_driver(unsigned entries, virtual_clock* clock);
+  uring_driver(const uring_driver&) = delete;
+  uring_driver& operator=(const uring_driver&) = delete;
+  ~uring_driver();
+
+  void submit(io_op& op) noexcept override;
+  void cancel(io_op& op) noexcept override;
+  void close(int fd) noexcept override;
+
+  void wait(time_point deadline) noexcept override;
+  void wake() noexcept override;
+  std::size_t in_flight() const noexcept override;
+  const reactor_counters& counters() const noexcept override { return counters_; }
+
+ private:
+  /// Waits for wake() of another thread; not counted as an operation.
+  class wake_up final : public io_op {
+   public:
+    explicit wake_up(int fd) noexcept : io_op({io_code::poll_many, fd}) {}
+    void arm() noexcept;
+    void disarm() noexcept { cancel(); }
+    bool armed() const noexcept { return in_flight(); }
+    void complete(int result, std::uint32_t flags, bool more) noexcept override;
+  };
+
+  struct completion {
+    void* op;  // null: a cancel request
+    int result;
+    std::uint32_t flags;
+  };
+
+  io_uring_sqe* next_sqe() noexcept;
+  io_uring_sqe* sqe_after_submitting() noexcept;
+  void start(io_op& op, io_uring_sqe* sqe) noexcept;
+  void request_end(io_op& op, io_uring_sqe* sqe) noexcept;
+  void postpone(io_op& op) noexcept;
+  bool start_postponed() noexcept;
+
+  bool kernel_has_something() const noexcept;
+  void enter_without_waiting() noexcept;
+  void enter_and_wait(time_point deadline) noexcept;
+  void wait_in_virtual_time(time_point deadline) noexcept;
+  void check_enter(int result) noexcept;
+  void reap() noexcept;
+  void dispatch(const completion& done) noexcept;
+
+  io_uring ring_;
+  unique_fd wake_fd_;
+  wake_up wake_up_;
+  virtual_clock* clock_;             // null: the real one
+  std::size_t in_flight_ = 0;        // operations with a last completion still to come
+  intrusive_list<io_op> postponed_;  // first in, first out: what found no room in the submission queue
+  reactor_counters counters_;
+};
+
+}  // namespace ringlet::detail
