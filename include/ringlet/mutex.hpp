@@ -1,0 +1,97 @@
+// L3 sync: mutex, which one task at a time holds across awaits; knows only the wait queue.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/wait_queue.hpp>
+
+#include <system_error>
+
+namespace ringlet {
+
+/// Held by one task at a time, also while it awaits. Handed over in the order of asking.
+/// threads: the loop's; it guards against other tasks, not against threads.
+/// lifetime: nobody may hold it or wait for it when it is destroyed.
+class mutex {
+ public:
+  mutex() = default;
+  mutex(const mutex&) = delete;
+  mutex& operator=(const mutex&) = delete;
+  ~mutex() {
+    RINGLET_CHECK(waits_.empty(), "a mutex was destroyed with {} tasks waiting for it", waits_.size());
+    RINGLET_CHECK(holder_ == nullptr, "a mutex was destroyed while task {} held it", holder_->id());
+  }
+
+  /// Unlocks at its end. Empty after a move, after unlock(), or from a failed try_lock().
+  class [[nodiscard]] guard {
+   public:
+    guard() = default;
+    guard(guard&& other) noexcept : mutex_(std::exchange(other.mutex_, nullptr)) {}
+    guard& operator=(guard&& other) noexcept {
+      std::swap(mutex_, other.mutex_);
+      return *this;
+    }
+    ~guard() { unlock(); }
+
+    explicit operator bool() const noexcept { return mutex_ != nullptr; }
+    void unlock() noexcept {
+      if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->hand_over();
+    }
+
+   private:
+    friend class mutex;
+    explicit guard(mutex& m) noexcept : mutex_(&m) {}
+    mutex* mutex_ = nullptr;
+  };
+
+  class [[nodiscard]] awaiter final : public detail::queued_wait {
+   public:
+    explicit awaiter(mutex& m) noexcept : mutex_(m) {}
+    bool await_ready() {
+      if (refuse_if_cancelled()) return true;
+      if (mutex_.holder_ == detail::current.task) throw_relock();
+      return mutex_.take_if_free() && detail::within_budget();
+    }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
+      if (mutex_.holder_ == detail::current.task) return detail::current.task->preempt(here);
+      mutex_.waits_.park(here, *this);
+      return std::noop_coroutine();
+    }
+    guard await_resume() const {
+      throw_if_cancelled();
+      return guard(mutex_);
+    }
+    detail::wait_text describe() const noexcept override { return {"lock a mutex"}; }
+
+   private:
+    [[noreturn]] static void throw_relock() {
+      throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
+                              "lock: the task holds this mutex already");
+    }
+    mutex& mutex_;
+  };
+
+  /// Waits until the mutex is this task's; gives a guard. errors: std::system_error when this task holds it already.
+  /// cancel: safe; a mutex that was handed over is given, and the cancel request seen at the next await.
+  awaiter lock() noexcept { return awaiter(*this); }
+
+  /// An empty guard when somebody holds it, or waits for it. Never suspends.
+  guard try_lock() noexcept { return take_if_free() ? guard(*this) : guard(); }
+
+ private:
+  bool take_if_free() noexcept {
+    if (holder_ != nullptr) return false;
+    holder_ = detail::current.task;
+    return true;
+  }
+
+  void hand_over() noexcept {
+    const awaiter* next = waits_.wake_one();
+    holder_ = next == nullptr ? nullptr : next->waiter();
+  }
+
+  detail::task_record* holder_ = nullptr;  // null: free, and nobody waits
+  detail::wait_queue<awaiter> waits_;
+};
+
+}  // namespace ringlet
