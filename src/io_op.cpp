@@ -58,11 +58,15 @@ void io_op::end_early() noexcept {
 
 bool io_op::ask_again(int result) noexcept {
   const bool readiness_came = polling_ && result >= 0;
-  const bool again = readiness_came || result == -EINTR || result == -EAGAIN;
+  const bool again = readiness_came || result == -EAGAIN || is_transient(result);
   if (!again || cancelling()) return false;
   polling_ = result == -EAGAIN;
   submit();
   return true;
+}
+
+bool io_op::is_transient(int result) const noexcept {
+  return result == -EINTR;
 }
 
 io_request io_op::readiness_request() const noexcept {

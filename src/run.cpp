@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringlet/run.hpp>
 
+#include <ringlet/offload.hpp>
+
 #include "interrupts.hpp"
 #include "uring/uring_driver.hpp"
 
@@ -38,6 +40,7 @@ class thread_state {
   thread_state(const thread_state&) = delete;
   thread_state& operator=(const thread_state&) = delete;
   ~thread_state() {
+    release_default_pool();
     current_driver = nullptr;
     frames.set_room(0);
   }

@@ -10,7 +10,15 @@
 namespace ringlet {
 
 /// What poll() asks for and reports; the values are those of poll(2).
-enum class poll_events : unsigned { none = 0, in = 0x1, priority = 0x2, out = 0x4, error = 0x8, hang_up = 0x10 };
+enum class poll_events : unsigned {
+  none = 0,
+  in = 0x1,
+  priority = 0x2,
+  out = 0x4,
+  error = 0x8,             // reported unasked
+  hang_up = 0x10,          // reported unasked: both directions are shut down
+  peer_shut_down = 0x2000  // reported unasked: the peer sends nothing more
+};
 
 constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
   return static_cast<poll_events>(static_cast<unsigned>(a) | static_cast<unsigned>(b));

@@ -14,6 +14,24 @@ class task;
 
 namespace detail {
 
+/// Stands for an awaitable in a co_await: refers to an awaiter, or holds the one that the awaitable gives.
+/// Why: where await_transform returns the awaitable itself by reference, g++ 12 awaits a copy of it.
+template <class A>
+class awaiting {
+ public:
+  explicit awaiting(A&& awaitable) : awaiter_(get_awaiter(std::forward<A>(awaitable))) {}
+
+  bool await_ready() { return awaiter_.await_ready(); }
+  template <class Promise>
+  auto await_suspend(std::coroutine_handle<Promise> here) {
+    return awaiter_.await_suspend(here);
+  }
+  decltype(auto) await_resume() { return awaiter_.await_resume(); }
+
+ private:
+  decltype(get_awaiter(std::declval<A>())) awaiter_;
+};
+
 /// What every coroutine of ringlet carries: where it goes on when it ends, and where it is, for dumps.
 class promise_base : public pooled {
  public:
@@ -30,11 +48,11 @@ class promise_base : public pooled {
   };
   final_awaiter final_suspend() const noexcept { return {}; }
 
-  /// Notes where the coroutine waits; the awaitable passes through unchanged.
+  /// Notes where the coroutine waits.
   template <class A>
-  A&& await_transform(A&& awaitable, std::source_location here = std::source_location::current()) noexcept {
+  awaiting<A> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
     awaits_at_ = here;
-    return std::forward<A>(awaitable);
+    return awaiting<A>(std::forward<A>(awaitable));
   }
 
   /// caller: the coroutine behind next, where that is one of ringlet's.

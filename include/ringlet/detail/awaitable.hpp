@@ -172,6 +172,11 @@ template <class F>
 inline constexpr bool safe_in_await =
     !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
 
+/// The same for an argument: of an aggregate that needs a destructor.
+template <class T>
+inline constexpr bool safe_argument =
+    safe_in_await<T> || !(std::is_aggregate_v<std::remove_cvref_t<T>> && std::is_class_v<std::remove_cvref_t<T>>);
+
 }  // namespace ringlet::detail
 
 namespace ringlet {
@@ -191,6 +196,10 @@ class owned {
 };
 
 }  // namespace ringlet
+
+#define RINGLET_UNSAFE_ARGUMENT                                                                           \
+  "g++ 12 destroys this aggregate twice when it is a temporary of a co_await expression: name it first. " \
+  "See docs/lifetimes.md."
 
 #define RINGLET_REQUIRE_SAFE_CLOSURE(F)                                                                   \
   static_assert(::ringlet::detail::safe_in_await<F>,                                                      \

@@ -22,6 +22,12 @@ struct io_request {
   std::uint32_t flags = 0;        // MSG_, SOCK_ or POLL flags
 };
 
+/// The part of a buffer that one request can ask for. Why: the kernel transfers less than 2 GiB at a time.
+constexpr std::uint32_t request_length(std::size_t size) noexcept {
+  constexpr std::size_t largest = 0x7ffff000;
+  return static_cast<std::uint32_t>(size < largest ? size : largest);
+}
+
 class io_driver : public reactor {
  public:
   /// Queues the operation. Its completions come later, from wait(), never from in here. Cannot fail:

@@ -32,6 +32,9 @@ class io_op : public wait, public list_links {
   void cancel() noexcept override;
   wait_text describe() const noexcept override;
 
+  /// Somebody else closes what this operation works on: it ends early, as an error and not as cancelled.
+  void abort(int error) noexcept;
+
   bool await_cancelled() noexcept { return state_ == state::cancelled; }
 
   /// The error that await_resume() would throw; none for success.
@@ -71,8 +74,8 @@ class io_op : public wait, public list_links {
     state_ = state::done;
   }
 
-  /// Somebody else closes what this operation works on: it ends early, as an error and not as cancelled.
-  void abort(int error) noexcept;
+  /// True for a result that only asks to be tried again.
+  virtual bool is_transient(int result) const noexcept;
 
   /// Takes note of a completion's result. True: that was only a part; request_ now says what is left.
   virtual bool more_to_do(int) noexcept { return false; }
@@ -85,6 +88,7 @@ class io_op : public wait, public list_links {
   }
   virtual os_error make_error(int error) const;
 
+  bool succeeded() const noexcept { return state_ == state::done && result_ >= 0; }
   bool in_flight() const noexcept { return state_ == state::in_flight || state_ == state::cancelling; }
   bool cancelling() const noexcept { return state_ == state::cancelling; }
   int result() const noexcept { return result_; }

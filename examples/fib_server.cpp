@@ -1,0 +1,212 @@
+// Example: the fib server. Speaks a line protocol: a number n in, the n-th Fibonacci number out; docs/fib_protocol.md.
+// The numbers are computed in the slowest way on purpose, on a thread pool: the loop stays free for everybody else.
+#include "fib_options.hpp"
+#include "fib_protocol.hpp"
+#include "log.hpp"
+
+#include <ringlet/ringlet.hpp>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+using namespace ringlet;
+
+namespace {
+
+// Below this, computing takes less time than the way to the pool and back.
+constexpr unsigned small_n = 12;
+
+std::uint64_t fib(unsigned n) {
+  return n < 2 ? n : fib(n - 1) + fib(n - 2);
+}
+
+// As fib(), but gives up when nobody wants the answer any more. The check is made high up in the tree of calls only.
+std::uint64_t stoppable_fib(const std::stop_token& stop, unsigned n) {
+  if (n < 20) return fib(n);
+  if (stop.stop_requested()) throw cancelled{};
+  return stoppable_fib(stop, n - 1) + stoppable_fib(stop, n - 2);
+}
+
+class session {
+ public:
+  session(tcp_stream client, const fib_options& limits, thread_pool& pool)
+      : client_(std::move(client)), limits_(limits), pool_(pool), lines_(client_, limits.max_line) {}
+
+  task<> run() {
+    while (co_await with_timeout(limits_.idle_timeout, lines_.wait())) {
+      const bool goes_on = co_await serve_one_line();
+      if (!goes_on) break;
+      if (!time_to_send()) continue;
+      const bool sent = co_await flush();
+      if (!sent) break;
+    }
+  }
+
+ private:
+  enum class input { line, too_long, too_slow, end };
+
+  task<input> read_line(std::string_view& line) {
+    try {
+      const auto got = co_await with_timeout(limits_.line_timeout, lines_.next());
+      if (!got) co_return input::end;
+      line = *got;
+      co_return input::line;
+    } catch (const line_too_long&) {
+      co_return input::too_long;
+    } catch (const timed_out&) {
+      co_return input::too_slow;
+    }
+  }
+
+  // False: the connection is over.
+  task<bool> serve_one_line() {
+    std::string_view line;
+    switch (co_await read_line(line)) {
+      case input::line: co_return co_await answer(parse_request(line, limits_.max_n));
+      case input::too_long: co_return co_await pass_over_long_line();
+      case input::too_slow: reply("ERR timeout"); break;
+      case input::end: break;
+    }
+    co_await flush();
+    co_return false;
+  }
+
+  task<bool> answer(request r) {
+    if (r.error != nullptr) {
+      reply(fmt::format(fmt::runtime(r.error), limits_.max_n));
+    } else if (r.n < small_n) {
+      reply(fmt::format("{}", fib(r.n)));
+    } else {
+      co_return co_await compute(r.n);
+    }
+    co_return true;
+  }
+
+  // While a worker computes, a connection that breaks is noticed: its place in the queue goes to the next one.
+  task<bool> compute(unsigned n) {
+    const bool sent = co_await flush();
+    if (!sent) co_return false;
+    std::optional<std::uint64_t> value;
+    co_await with_nursery([&](nursery& watched) -> task<> {
+      watched.spawn([&] { return cancel_when_broken(watched); });
+      value = co_await pool_.run(stoppable_fib, n);
+      watched.cancel();
+    });
+    if (!value) co_return false;
+    reply(fmt::format("{}", *value));
+    co_return true;
+  }
+
+  // Kernel: the poll also ends when the client has only sent its end of the stream, and still wants the answer.
+  task<> cancel_when_broken(nursery& watched) {
+    const poll_events seen = co_await poll(client_.fd(), poll_events::none);
+    if (any(seen & (poll_events::error | poll_events::hang_up))) watched.cancel();
+  }
+
+  task<bool> pass_over_long_line() {
+    reply("ERR line too long");
+    const bool sent = co_await flush();
+    if (!sent) co_return false;
+    const auto skipped = co_await move_on_after(limits_.line_timeout, lines_.skip_line(limits_.max_skip));
+    co_return skipped.value_or(false);
+  }
+
+  // Answers to requests that came together go out together.
+  bool time_to_send() const {
+    const bool enough = pending_ >= limits_.max_pending || replies_.size() >= limits_.max_output;
+    return enough || !lines_.has_line();
+  }
+
+  void reply(std::string_view text) {
+    replies_.append(text).push_back('\n');
+    ++pending_;
+  }
+
+  // False: the client has taken nothing for too long, and is cut off.
+  task<bool> flush() {
+    auto left = std::as_bytes(std::span(replies_));
+    while (!left.empty()) {
+      const auto written = co_await move_on_after(limits_.write_timeout, client_.write_some(left));
+      if (!written) {
+        client_.reset_on_close();
+        co_return false;
+      }
+      left = left.subspan(*written);
+    }
+    replies_.clear();
+    pending_ = 0;
+    co_return true;
+  }
+
+  tcp_stream client_;
+  const fib_options& limits_;
+  thread_pool& pool_;
+  line_reader<tcp_stream> lines_;
+  std::string replies_;   // answers that are not sent yet
+  unsigned pending_ = 0;  // requests answered in replies_
+};
+
+// Every address of the host, all with the same port where that can be had.
+task<std::vector<tcp_listener>> listen(const fib_options& how) {
+  std::vector<tcp_listener> listeners;
+  std::uint16_t port = how.port;
+  for (const endpoint& address : co_await resolve(how.host, port)) {
+    try {
+      listeners.push_back(tcp_listener::bind(address.with_port(port)));
+      port = listeners.back().local().port();
+    } catch (const os_error& e) {
+      const int code = e.code().value();
+      const bool no_such_address_here = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
+      if (!no_such_address_here) throw;
+      log_line(fmt::format("note: {}", e.what()));
+    }
+  }
+  if (listeners.empty()) throw os_error("bind", how.host, EADDRNOTAVAIL);
+  co_return listeners;
+}
+
+void warn_if_exposed(const endpoint& where) {
+  if (!where.is_loopback()) {
+    log_line(fmt::format("warning: {} can be reached from other machines, without authentication or encryption",
+                         where.to_string()));
+  }
+}
+
+task<> fib_server(fib_options how) {
+  std::vector<tcp_listener> listeners = co_await listen(how);
+  for (const tcp_listener& listener : listeners) warn_if_exposed(listener.local());
+  for (const tcp_listener& listener : listeners) {
+    print_line(fmt::format("listening on {}", listener.local().to_string()));
+  }
+  thread_pool pool(how.workers, how.queue);
+  const auto serve_client = [&](tcp_stream client) -> task<> {
+    session s(std::move(client), how, pool);
+    co_await s.run();
+  };
+  serve_options limits;
+  limits.max_connections(how.max_connections).busy_reply("ERR busy\n").drain(how.drain_timeout);
+  limits.on_warning([](std::string_view text) { log_line(text); });
+  limits.on_error([](std::exception_ptr) { log_line("a session failed"); });
+  co_await serve(std::move(listeners), serve_client, limits);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const parsed_options parsed = parse_fib_options(argc, argv);
+  if (parsed.exit_code) return *parsed.exit_code;
+  if (::geteuid() == 0) log_line("warning: there is no need to run this as root");
+  try {
+    run(options().handle_signals(), fib_server, parsed.options);
+  } catch (const std::exception& e) {
+    log_line(e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,90 @@
+// L4 io: a descriptor shared by the operations on it: at most one in each direction, and an orderly close.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/io_op.hpp>
+#include <ringlet/detail/ref.hpp>
+#include <ringlet/fd.hpp>
+
+#include <cstddef>
+#include <span>
+
+namespace ringlet::detail {
+
+enum class direction : std::uint8_t { in, out };
+
+/// What a stream or listener is behind its handle. It has a fixed address, so the handle may move during an await, and
+/// references to it may outlive the handle; the descriptor is closed when the handle goes.
+class socket : public counted<socket> {
+ public:
+  explicit socket(unique_fd fd) noexcept : fd_(std::move(fd)) {}
+  socket(const socket&) = delete;
+  socket& operator=(const socket&) = delete;
+  void last_reference_gone() noexcept { delete this; }
+
+  int fd() const noexcept { return fd_.get(); }
+  bool closed() const noexcept { return closing_ || !fd_; }
+
+  /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
+  int claim(direction way, io_op& op) noexcept;
+  void give_up(direction way) noexcept;
+
+  /// Ends the operations in flight with EBADF; true when the descriptor could be closed at once.
+  bool begin_close() noexcept;
+
+  /// Closes because the handle is gone. Aborts when an operation is in flight.
+  void close_now() noexcept;
+
+  class [[nodiscard]] close_awaiter final : public wait {
+   public:
+    explicit close_awaiter(ref<socket> s) noexcept : socket_(std::move(s)) {}
+    bool await_ready() noexcept { return socket_->begin_close(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> here) noexcept {
+      park(here, *this);
+      socket_->closers_.push_back(*this);
+    }
+    void await_resume() const noexcept {}
+
+    void cancel() noexcept override {}  // Why: a close always closes; the operations it waits for end at once.
+    wait_text describe() const noexcept override { return {"close fd", socket_->fd()}; }
+
+   private:
+    friend class socket;
+    ref<socket> socket_;
+    close_awaiter* next_ = nullptr;
+  };
+
+ private:
+  io_op*& user(direction way) noexcept { return users_[static_cast<std::size_t>(way)]; }
+  void finish_close() noexcept;
+
+  unique_fd fd_;
+  io_op* users_[2] = {nullptr, nullptr};  // by direction; null: free
+  bool closing_ = false;
+  intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;
+};
+
+/// The one handle that a socket belongs to. Null after a move.
+class socket_owner {
+ public:
+  explicit socket_owner(unique_fd fd) : socket_(new socket(std::move(fd))) {}
+  explicit socket_owner(ref<socket> s) noexcept : socket_(std::move(s)) {}
+  socket_owner(socket_owner&&) = default;
+  socket_owner& operator=(socket_owner&& other) noexcept {
+    std::swap(socket_, other.socket_);
+    return *this;
+  }
+  ~socket_owner() {
+    if (socket_) socket_->close_now();
+  }
+
+  socket& operator*() const noexcept { return *socket_; }
+  socket* operator->() const noexcept { return socket_.get(); }
+  const ref<socket>& share() const noexcept { return socket_; }
+
+ private:
+  ref<socket> socket_;
+};
+
+}  // namespace ringlet::detail

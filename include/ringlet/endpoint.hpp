@@ -1,0 +1,65 @@
+// L5 services: endpoint, an address that sockets bind and connect to; knows socket addresses.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+struct sockaddr;
+
+namespace ringlet {
+
+/// An IPv4, IPv6 or unix-domain socket address. Names are not looked up here, with the exception of "localhost",
+/// which always is 127.0.0.1; see resolve().
+class endpoint {
+ public:
+  /// The IPv4 address 0.0.0.0 and port 0.
+  endpoint();
+
+  /// Parses "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/path" or "unix:@abstract".
+  /// errors: std::invalid_argument.
+  explicit endpoint(std::string_view text);
+
+  /// host: a numeric address, or "localhost". errors: std::invalid_argument.
+  endpoint(std::string_view host, std::uint16_t port);
+
+  /// From the system's form. size: in bytes. errors: std::invalid_argument.
+  endpoint(const sockaddr* address, std::size_t size);
+
+  /// As parsed: "127.0.0.1:80", "[::1]:80", "unix:/path".
+  std::string to_string() const;
+
+  /// The address without the port; the path for a unix-domain socket.
+  std::string host() const;
+
+  /// 0 for a unix-domain socket.
+  std::uint16_t port() const noexcept;
+  endpoint with_port(std::uint16_t port) const noexcept;
+
+  bool is_v4() const noexcept;
+  bool is_v6() const noexcept;
+  bool is_unix() const noexcept;
+  bool is_loopback() const noexcept;
+
+  /// AF_INET, AF_INET6 or AF_UNIX.
+  int family() const noexcept;
+  const sockaddr* data() const noexcept;
+  /// units: bytes.
+  std::size_t size() const noexcept { return size_; }
+
+  friend bool operator==(const endpoint& a, const endpoint& b) noexcept;
+
+ private:
+  void set(const void* address, std::size_t size) noexcept;
+  void set_unix(std::string_view path);
+  bool set_numeric(std::string_view host, std::uint16_t port);
+  bool set_v6(const char* host);
+
+  alignas(8) std::array<std::byte, 112> address_{};  // large enough for sockaddr_un
+  std::size_t size_ = 0;
+};
+
+}  // namespace ringlet

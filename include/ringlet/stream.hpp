@@ -1,0 +1,125 @@
+// L4 io: reading from and writing to a connected socket; knows the driver.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/detail/socket.hpp>
+
+#include <cstddef>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+namespace ringlet {
+
+/// read_exactly() found the end of the stream first.
+class end_of_stream : public std::runtime_error {
+ public:
+  end_of_stream(std::size_t got, std::size_t wanted);
+};
+
+namespace detail {
+
+/// An operation in one direction of a socket, which no other one may use meanwhile.
+class stream_op : public io_op {
+ public:
+  bool await_ready() noexcept;
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> here) noexcept {
+    begin(here);
+  }
+  void complete(int result, std::uint32_t flags, bool more) noexcept override;
+
+ protected:
+  stream_op(socket& s, direction way, const io_request& request) noexcept
+      : io_op(request), socket_(&s), direction_(way) {}
+
+  socket& target() const noexcept { return *socket_; }
+
+ private:
+  socket* socket_;
+  direction direction_;
+};
+
+/// One receive or send.
+class [[nodiscard]] stream_transfer final : public stream_op {
+ public:
+  stream_transfer(socket& s, direction way, const void* buffer, std::size_t size) noexcept;
+  bool await_ready() noexcept;
+  std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
+};
+
+/// As many of them as it takes.
+class [[nodiscard]] whole_transfer final : public stream_op {
+ public:
+  /// done: kept up to date, also when the transfer fails; may be null.
+  whole_transfer(socket& s, direction way, const void* buffer, std::size_t size, std::size_t* done) noexcept;
+  bool await_ready() noexcept;
+  void await_resume() const;
+
+ private:
+  bool more_to_do(int result) noexcept override;
+
+  const std::byte* buffer_;
+  std::size_t size_;
+  std::size_t transferred_ = 0;
+  std::size_t* done_;
+};
+
+class [[nodiscard]] shutdown_awaiter final : public stream_op {
+ public:
+  explicit shutdown_awaiter(socket& s) noexcept;
+  void await_resume() const;
+};
+
+}  // namespace detail
+
+/// A connected socket. One task may read while another writes; a second reader or writer gets an os_error (EBUSY).
+/// threads: the loop's. lifetime: closes at its end; no operation may be in flight then. May move during an await.
+class socket_stream {
+ public:
+  explicit socket_stream(unique_fd fd);
+
+  /// Reads at least one byte; gives how many, 0 at the end (or when `to` is empty). errors: os_error.
+  /// cancel: safe; what was read is returned, not lost. lifetime: `to` outlives the await.
+  detail::stream_transfer read_some(std::span<std::byte> to) noexcept;
+
+  /// Fills `to`. errors: os_error; end_of_stream. cancel: what was read by then is in `to`; `got` says how much it is.
+  detail::whole_transfer read_exactly(std::span<std::byte> to) noexcept;
+  detail::whole_transfer read_exactly(std::span<std::byte> to, std::size_t& got) noexcept;
+
+  /// Writes at least one byte (none when `from` is empty); gives how many. errors: os_error.
+  /// cancel: safe; what was written is reported. lifetime: `from` outlives the await.
+  detail::stream_transfer write_some(std::span<const std::byte> from) noexcept;
+
+  /// Writes everything, in order. errors: os_error. cancel: part may be written by then; `sent` says how much.
+  /// lifetime: `from` outlives the await.
+  detail::whole_transfer write_all(std::span<const std::byte> from) noexcept;
+  detail::whole_transfer write_all(std::string_view from) noexcept;
+  detail::whole_transfer write_all(std::span<const std::byte> from, std::size_t& sent) noexcept;
+  detail::whole_transfer write_all(std::string_view from, std::size_t& sent) noexcept;
+
+  /// Tells the peer that nothing more comes; reading goes on. Twice, or after the peer has gone, is no error.
+  /// errors: os_error. cancel: safe.
+  detail::shutdown_awaiter shutdown_send() noexcept;
+
+  /// Closes now: operations in flight end with os_error (EBADF), and are awaited first. Twice is no error.
+  /// cancel: closes all the same.
+  detail::socket::close_awaiter close() noexcept;
+
+  /// Makes the close to come, by close() or by the destructor, drop unsent data and reset the connection.
+  void reset_on_close() noexcept;
+
+  /// -1 when closed.
+  int fd() const noexcept { return socket_->fd(); }
+
+  /// For services that keep an eye on the connection while somebody else owns the stream.
+  const detail::ref<detail::socket>& observe() const noexcept { return socket_.share(); }
+
+ protected:
+  explicit socket_stream(detail::socket_owner s) noexcept : socket_(std::move(s)) {}
+
+ private:
+  detail::socket_owner socket_;
+};
+
+}  // namespace ringlet

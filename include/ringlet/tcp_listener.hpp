@@ -1,0 +1,86 @@
+// L5 services: tcp_listener, which accepts TCP connections; knows sockets and their addresses.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/tcp_stream.hpp>
+
+namespace ringlet {
+
+/// How a listener is bound. Each setter returns the options, so that they can be chained.
+class listen_options {
+ public:
+  /// Connections the kernel keeps until they are accepted. default: 4,096; the kernel's own limit is
+  /// net.core.somaxconn.
+  listen_options& backlog(int connections) noexcept {
+    backlog_ = connections;
+    return *this;
+  }
+  /// Lets several listeners share the port, and the kernel spread connections over them. default: off.
+  listen_options& reuse_port(bool on = true) noexcept {
+    reuse_port_ = on;
+    return *this;
+  }
+  /// Lets an IPv6 listener take IPv4 connections too. default: off.
+  listen_options& dual_stack(bool on = true) noexcept {
+    dual_stack_ = on;
+    return *this;
+  }
+  /// Sends small writes of accepted connections at once. default: on.
+  listen_options& nodelay(bool on) noexcept {
+    nodelay_ = on;
+    return *this;
+  }
+
+ private:
+  friend class tcp_listener;
+  int backlog_ = 4096;
+  bool reuse_port_ = false;
+  bool dual_stack_ = false;
+  bool nodelay_ = true;
+};
+
+namespace detail {
+
+/// One connection being accepted. Errors of the connection itself, not of the listener, are passed over.
+class [[nodiscard]] accept_awaiter final : public stream_op {
+ public:
+  explicit accept_awaiter(socket& listener) noexcept;
+  accept_awaiter(accept_awaiter&&) = default;
+  ~accept_awaiter();
+  tcp_stream await_resume();
+
+ private:
+  bool is_transient(int result) const noexcept override;
+
+  bool taken_ = false;
+};
+
+}  // namespace detail
+
+/// A listening TCP socket. One task at a time may accept. threads: the loop's. lifetime: closes at its end.
+class tcp_listener {
+ public:
+  explicit tcp_listener(unique_fd listening) : socket_(std::move(listening)) {}
+
+  /// Binds and listens; port 0 takes a free one. SO_REUSEADDR is on, so that a restart does not wait for TIME_WAIT.
+  /// errors: os_error, "bind 127.0.0.1:80: permission denied". Never suspends.
+  static tcp_listener bind(const endpoint& where, const listen_options& how = {});
+
+  /// Waits for a connection. errors: os_error; EMFILE and its like leave the connection in the kernel's queue.
+  /// cancel: safe; a connection that was accepted is returned, not lost.
+  detail::accept_awaiter accept() noexcept { return detail::accept_awaiter(*socket_); }
+
+  /// The address it listens on, with the port it got. errors: os_error.
+  endpoint local() const;
+
+  /// Stops listening; an accept in flight ends with os_error (EBADF). Twice is no error. cancel: closes all the same.
+  detail::socket::close_awaiter close() noexcept { return detail::socket::close_awaiter(socket_.share()); }
+
+  /// -1 when closed.
+  int fd() const noexcept { return socket_->fd(); }
+
+ private:
+  detail::socket_owner socket_;
+};
+
+}  // namespace ringlet

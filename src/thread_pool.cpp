@@ -1,0 +1,226 @@
+// L5 services: the queue and the workers of a thread pool; knows threads and the loops' mailboxes.
+// SPDX-License-Identifier: MIT
+#include <ringlet/offload.hpp>
+
+#include <ringlet/detail/mailbox.hpp>
+#include <ringlet/error.hpp>
+
+#include "threads.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <pthread.h>
+#include <signal.h>
+
+namespace ringlet {
+namespace detail {
+
+class thread_pool_queue {
+ public:
+  thread_pool_queue(std::size_t workers, std::size_t limit);
+  ~thread_pool_queue() { shutdown(); }
+
+  void submit(pool_job& job);
+  bool withdraw(pool_job& job) noexcept;
+  void shutdown() noexcept;
+
+  std::size_t workers() const noexcept { return workers_.size(); }
+  std::size_t queued() const noexcept;
+
+ private:
+  void work() noexcept;
+  void add(pool_job& job) noexcept;
+  void admit_next() noexcept;
+  static void send_home(pool_job& job, mailbox& home) noexcept;
+
+  mutable std::mutex mutex_;  // guards all below
+  std::condition_variable work_came_;
+  intrusive_list<pool_job> queue_;    // waits for a worker
+  intrusive_list<pool_job> waiting_;  // waits for a place in the queue; Invariant: empty unless the queue is full
+  std::size_t queued_ = 0;
+  std::size_t limit_;
+  std::size_t idle_ = 0;  // workers that sleep
+  bool closed_ = false;
+
+  std::vector<std::thread> workers_;
+};
+
+namespace {
+
+// Workers take no signals: those are for the loops.
+class signals_blocked {
+ public:
+  signals_blocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  signals_blocked(const signals_blocked&) = delete;
+  signals_blocked& operator=(const signals_blocked&) = delete;
+  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : limit_(limit) {
+  const signals_blocked guard;
+  try {
+    for (std::size_t count = 0; count < workers; ++count) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& e) {
+    shutdown();
+    throw os_error("create a thread", "", e.code().value());
+  }
+}
+
+void thread_pool_queue::submit(pool_job& job) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) throw std::logic_error("thread_pool: a function was submitted after shutdown()");
+  job.home_ = &this_loop().post_box();
+  job.home_->add_reference();
+  if (queued_ < limit_) {
+    add(job);
+  } else {
+    waiting_.push_back(job);
+  }
+}
+
+void thread_pool_queue::add(pool_job& job) noexcept {
+  queue_.push_back(job);
+  job.in_queue_ = true;
+  ++queued_;
+  if (idle_ > 0) work_came_.notify_one();
+}
+
+// A place in the queue is free: the oldest that waits for one gets it.
+void thread_pool_queue::admit_next() noexcept {
+  --queued_;
+  if (pool_job* next = waiting_.pop_front()) add(*next);
+}
+
+bool thread_pool_queue::withdraw(pool_job& job) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!job.linked()) return false;
+  job.unlink();
+  if (std::exchange(job.in_queue_, false)) admit_next();
+  job.home_->drop_reference();
+  return true;
+}
+
+void thread_pool_queue::work() noexcept {
+  count_pool_thread(+1);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    while (queue_.empty() && !closed_) {
+      ++idle_;
+      work_came_.wait(lock);
+      --idle_;
+    }
+    pool_job* job = queue_.pop_front();
+    if (job == nullptr) break;
+    job->in_queue_ = false;
+    admit_next();
+    lock.unlock();
+    mailbox& home = *job->home_;
+    job->execute();
+    send_home(*job, home);
+    lock.lock();
+  }
+  count_pool_thread(-1);
+}
+
+// Why the reference: once pushed, the job, its loop and the loop's mailbox may all be gone at any time.
+void thread_pool_queue::send_home(pool_job& job, mailbox& home) noexcept {
+  if (!home.push(job)) job.nobody_waits();
+  home.drop_reference();
+}
+
+void thread_pool_queue::shutdown() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    work_came_.notify_all();
+  }
+  for (std::thread& worker : workers_) {
+    if (worker.joinable()) worker.join();
+  }
+}
+
+std::size_t thread_pool_queue::queued() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return queued_;
+}
+
+void submit_job(thread_pool_queue& queue, pool_job& job) {
+  queue.submit(job);
+}
+bool withdraw_job(thread_pool_queue& queue, pool_job& job) noexcept {
+  return queue.withdraw(job);
+}
+
+}  // namespace detail
+
+namespace {
+
+std::size_t processors() noexcept {
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+thread_pool::thread_pool(std::size_t workers, std::size_t queue_limit) {
+  if (workers == 0) workers = processors();
+  queue_ = new detail::thread_pool_queue(workers, queue_limit == 0 ? 4 * workers : queue_limit);
+}
+
+thread_pool::~thread_pool() {
+  delete queue_;
+}
+void thread_pool::submit(detail::pool_job& job) {
+  queue_->submit(job);
+}
+void thread_pool::shutdown() noexcept {
+  queue_->shutdown();
+}
+std::size_t thread_pool::workers() const noexcept {
+  return queue_->workers();
+}
+std::size_t thread_pool::queued() const noexcept {
+  return queue_->queued();
+}
+
+// --- The default pool
+
+namespace {
+
+std::mutex default_pool_mutex;
+std::weak_ptr<thread_pool> shared_default_pool;                  // expired: no loop uses it; guarded by the mutex
+thread_local std::shared_ptr<thread_pool> default_pool_of_loop;  // null: this thread's loop has not used it
+
+}  // namespace
+
+thread_pool& default_pool() {
+  if (default_pool_of_loop == nullptr) {
+    const std::lock_guard lock(default_pool_mutex);
+    default_pool_of_loop = shared_default_pool.lock();
+    if (default_pool_of_loop == nullptr) {
+      default_pool_of_loop = std::make_shared<thread_pool>();
+      shared_default_pool = default_pool_of_loop;
+    }
+  }
+  return *default_pool_of_loop;
+}
+
+void detail::release_default_pool() noexcept {
+  default_pool_of_loop.reset();
+}
+
+}  // namespace ringlet
