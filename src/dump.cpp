@@ -1,5 +1,7 @@
 // L2 scheduler: writes the tree of tasks as text; knows tasks, scopes and coroutine frames, and changes none.
 // SPDX-License-Identifier: MIT
+#include "dump.hpp"
+
 #include <ringlet/scheduler.hpp>
 #include <ringlet/task.hpp>
 
@@ -46,24 +48,37 @@ std::string state_of(const task_record& task, time_point now) {
   return fmt::format("{}{} for {:.1f} s", text.what, subject, since.count());
 }
 
+// The frame itself, or the next one out that is the user's own: nobody needs to know ringlet's.
+const promise_base* own_frame(const promise_base* frame) {
+  while (frame != nullptr && short_name(frame->created_at().function_name()).starts_with("ringlet::detail::")) {
+    frame = frame->caller();
+  }
+  return frame;
+}
+
+std::string place_of(const promise_base& frame) {
+  const bool has_awaited = frame.awaits_at().line() != 0;
+  const std::source_location& at = has_awaited ? frame.awaits_at() : frame.created_at();
+  return fmt::format("in {} at {}:{}", short_name(frame.created_at().function_name()), base_name(at.file_name()),
+                     at.line());
+}
+
 void append_awaits(std::string& out, const task_record& task, const std::string& margin) {
   if (&task == current.task) return;  // Why: what a running task was parked at last may be gone.
-  for (const promise_base* frame = task.leaf(); frame != nullptr; frame = frame->caller()) {
-    const std::string_view function = short_name(frame->created_at().function_name());
-    if (function.starts_with("ringlet::detail::")) continue;  // Why: the user knows his own frames, not ours.
-    const std::source_location& at = frame->awaits_at();
-    const bool has_awaited = at.line() != 0;
-    const std::source_location& shown = has_awaited ? at : frame->created_at();
-    out += fmt::format("{}  in {} at {}:{}\n", margin, function, base_name(shown.file_name()), shown.line());
+  for (const promise_base* frame = own_frame(task.leaf()); frame != nullptr; frame = own_frame(frame->caller())) {
+    out += fmt::format("{}  {}\n", margin, place_of(*frame));
   }
+}
+
+std::string id_and_name(const task_record& task) {
+  if (task.name() == nullptr) return fmt::format("task {}", task.id());
+  return fmt::format("task {} \"{}\"", task.id(), task.name());
 }
 
 void append_task(std::string& out, const task_record& task, time_point now, int depth) {
   const std::string margin(static_cast<std::size_t>(depth) * 2, ' ');
-  const char* name = task.name();
-  const std::string quoted = name == nullptr ? std::string() : fmt::format(" \"{}\"", name);
   const char* cancelled = task.cancelled() ? " (cancelled)" : "";
-  out += fmt::format("{}task {}{}: {}{}\n", margin, task.id(), quoted, state_of(task, now), cancelled);
+  out += fmt::format("{}{}: {}{}\n", margin, id_and_name(task), state_of(task, now), cancelled);
   append_awaits(out, task, margin);
   for (const scope* s = &task.base_scope(); s != nullptr; s = s->inner()) {
     if (s->children() == nullptr) continue;
@@ -74,6 +89,11 @@ void append_task(std::string& out, const task_record& task, time_point now, int 
 }
 
 }  // namespace
+
+std::string detail::task_label(const task_record& task) {
+  const promise_base* frame = own_frame(task.leaf());
+  return frame == nullptr ? id_and_name(task) : fmt::format("{}, resumed {},", id_and_name(task), place_of(*frame));
+}
 
 std::string dump_tasks() {
   std::string out;

@@ -46,21 +46,23 @@ class thread_state {
   }
 };
 
-scheduler::settings settings_of(virtual_clock* clock, const std::optional<std::uint64_t>& seed) {
-  scheduler::settings s;
-  s.clock = clock;
-  s.shuffled = seed.has_value();
-  s.seed = seed.value_or(0);
-  return s;
-}
-
 }  // namespace
 
 struct loop::parts {
+  static scheduler::settings settings_of(const options& how) {
+    scheduler::settings s;
+    s.clock = how.clock_;
+    s.shuffled = how.seed_.has_value();
+    s.seed = how.seed_.value_or(0);
+    s.stall_limit = how.stall_limit_;
+    s.on_stall = how.on_stall_;
+    return s;
+  }
+
   parts(const options& how, io_driver* given)
       : thread(given),
         ring(given == nullptr ? std::make_unique<uring_driver>(how.entries_, how.clock_) : nullptr),
-        scheduler_(given == nullptr ? *ring : *given, settings_of(how.clock_, how.seed_)),
+        scheduler_(given == nullptr ? *ring : *given, settings_of(how)),
         handle_signals(how.handle_signals_) {}
 
   thread_state thread;

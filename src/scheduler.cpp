@@ -4,6 +4,7 @@
 
 #include <ringlet/detail/mailbox.hpp>
 
+#include "dump.hpp"
 #include "threads.hpp"
 
 #include <vector>
@@ -35,7 +36,9 @@ void scheduler::fire_due_timers() noexcept {
 void scheduler::run_batch() noexcept {
   batch_ = std::move(ready_);
   if (shuffled_) shuffle_batch();
-  while (task_record* task = batch_.pop_front()) run_step(*task);
+  while (task_record* task = batch_.pop_front()) {
+    on_stall_ ? run_timed_step(*task) : run_step(*task);
+  }
   current.task = nullptr;
 }
 
@@ -49,6 +52,17 @@ void scheduler::run_step(task_record& task) noexcept {
     case task_record::step_end::parked:
     case task_record::step_end::fresh: return;
   }
+}
+
+// Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.
+void scheduler::run_timed_step(task_record& task) noexcept {
+  const std::string who = detail::task_label(task);
+  const auto start = std::chrono::steady_clock::now();
+  run_step(task);
+  const duration took = std::chrono::steady_clock::now() - start;
+  if (took <= stall_limit_) return;
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+  on_stall_(who + " ran for " + std::to_string(milliseconds) + " ms without suspending");
 }
 
 void scheduler::retire(task_record& task) noexcept {
@@ -160,7 +174,9 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
       reactor_(world),
       shuffled_(how.shuffled),
       random_(how.seed),
-      virtual_clock_(how.clock) {
+      virtual_clock_(how.clock),
+      stall_limit_(how.stall_limit),
+      on_stall_(how.on_stall) {
   read_clock();
   detail::current_scheduler = this;
 }

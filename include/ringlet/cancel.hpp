@@ -84,7 +84,7 @@ class [[nodiscard]] checkpoint_awaiter {
   }
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) const noexcept {
-    return current.task->preempt(here);
+    return preempt(here);
   }
   bool await_cancelled() noexcept { return cancelled_; }
   void await_resume() const {

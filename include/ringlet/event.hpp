@@ -29,7 +29,7 @@ class event {
     bool await_ready() noexcept { return refuse_if_cancelled() || (event_.set_ && detail::within_budget()); }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (event_.set_) return detail::current.task->preempt(here);
+      if (event_.set_) return detail::preempt(here);
       event_.waits_.park(here, *this);
       return std::noop_coroutine();
     }

@@ -53,7 +53,7 @@ class mutex {
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (mutex_.holder_ == detail::current.task) return detail::current.task->preempt(here);
+      if (mutex_.holder_ == detail::current.task) return detail::preempt(here);
       mutex_.waits_.park(here, *this);
       return std::noop_coroutine();
     }

@@ -87,7 +87,7 @@ class [[maybe_unused]] job {
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (child_->done()) return detail::current.task->preempt(here);
+      if (child_->done()) return detail::preempt(here);
       child_->joiners().park(here, *this);
       return std::noop_coroutine();
     }

@@ -49,6 +49,14 @@ class options {
     return *this;
   }
 
+  /// Calls `hook` with a line of text that names the task when one runs for longer than `limit` without suspending, and
+  /// so keeps all others waiting. Costs two readings of the clock for each resumption.
+  options& stall_warning(duration limit, detail::hook<void(std::string_view)> hook) noexcept {
+    stall_limit_ = limit;
+    on_stall_ = std::move(hook);
+    return *this;
+  }
+
   /// For tests: carries operations out itself instead of the kernel's ring. lifetime: outlives run().
   options& driver(detail::io_driver& d) noexcept {
     driver_ = &d;
@@ -63,7 +71,9 @@ class options {
   std::optional<std::uint64_t> seed_;
   bool handle_signals_ = false;
   bool keep_sigpipe_ = false;
-  detail::io_driver* driver_ = nullptr;  // null: the kernel's ring
+  duration stall_limit_{0};
+  detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
+  detail::io_driver* driver_ = nullptr;            // null: the kernel's ring
 };
 
 namespace detail {

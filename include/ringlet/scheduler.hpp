@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/hook.hpp>
 #include <ringlet/detail/reactor.hpp>
 #include <ringlet/detail/remote_work.hpp>
 #include <ringlet/detail/task_record.hpp>
@@ -12,6 +13,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -141,6 +143,8 @@ class scheduler {
     virtual_clock* clock = nullptr;  // null: the real one
     bool shuffled = false;
     std::uint64_t seed = 0;
+    duration stall_limit{0};
+    detail::hook<void(std::string_view)> on_stall;  // empty: steps are not timed
   };
 
   scheduler(detail::reactor& world, const settings& how);
@@ -167,6 +171,7 @@ class scheduler {
   void wait_for_more();
 
   void run_step(detail::task_record& task) noexcept;
+  void run_timed_step(detail::task_record& task) noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void shuffle_batch();
@@ -189,6 +194,8 @@ class scheduler {
   bool shuffled_;
   std::uint64_t random_;
   virtual_clock* virtual_clock_;  // null: the real one
+  duration stall_limit_;
+  detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
   detail::task_record* root_ = nullptr;
   std::exception_ptr failure_;  // null: the loop itself is well
   int deadlocks_broken_ = 0;

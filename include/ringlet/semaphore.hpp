@@ -28,7 +28,7 @@ class semaphore {
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (taken_) return detail::current.task->preempt(here);
+      if (taken_) return detail::preempt(here);
       semaphore_.waits_.park(here, *this);
       return std::noop_coroutine();
     }

@@ -92,6 +92,12 @@ void park(std::coroutine_handle<Promise> here, wait& what) noexcept {
   current.task->park(here, promise_of(here), what);
 }
 
+/// Sends the running task to the back of the queue: for the await_suspend of an await that is over already.
+template <class Promise>
+std::coroutine_handle<> preempt(std::coroutine_handle<Promise> here) noexcept {
+  return current.task->preempt(here, promise_of(here));
+}
+
 template <class T>
 class promise_result : public promise_base {
  public:

@@ -142,6 +142,7 @@ bool uring_driver::start_postponed() noexcept {
 // --- Waiting
 
 void uring_driver::wait(time_point deadline) noexcept {
+  if (deadline == long_ago && nothing_to_do()) return;
   const bool must_not_block = start_postponed() || !postponed_.empty();
   if (must_not_block || deadline == long_ago) {
     enter_without_waiting();
@@ -156,6 +157,11 @@ void uring_driver::wait(time_point deadline) noexcept {
 bool uring_driver::kernel_has_something() const noexcept {
   const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
   return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool uring_driver::nothing_to_do() const noexcept {
+  return io_uring_sq_ready(&ring_) == 0 && io_uring_cq_ready(&ring_) == 0 && !kernel_has_something() &&
+         postponed_.empty();
 }
 
 // No system call when there is nothing to submit and the kernel has nothing for us.

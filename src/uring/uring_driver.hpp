@@ -51,6 +51,7 @@ class uring_driver final : public io_driver {
   bool start_postponed() noexcept;
 
   bool kernel_has_something() const noexcept;
+  bool nothing_to_do() const noexcept;
   void enter_without_waiting() noexcept;
   void enter_and_wait(time_point deadline) noexcept;
   void wait_in_virtual_time(time_point deadline) noexcept;

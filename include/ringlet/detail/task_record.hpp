@@ -131,9 +131,9 @@ class task_record : public list_links {
   }
 
   /// Sends the running task, at `here`, to the back of the queue.
-  std::coroutine_handle<> preempt(std::coroutine_handle<> here) noexcept {
+  std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
     resume_at_ = here;
-    leaf_ = nullptr;
+    leaf_ = leaf;
     step_end_ = step_end::preempted;
     return std::noop_coroutine();
   }
@@ -175,7 +175,7 @@ class task_record : public list_links {
   wait* wait_ = nullptr;  // null: running or ready; else what it waits for
   scope* innermost_ = &base_;
   step_end step_end_ = step_end::fresh;
-  promise_base* leaf_ = nullptr;  // where a parked task waits; null: preempted, or not in a ringlet::task
+  promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
   scope base_;
   std::uint64_t id_ = 0;
   std::int64_t parked_since_ = 0;
@@ -206,7 +206,7 @@ inline bool within_budget() noexcept {
 inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
   if (within_budget()) [[likely]]
     return next;
-  return current.task->preempt(next);
+  return current.task->preempt(next, nullptr);
 }
 
 }  // namespace ringlet::detail
