@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -106,8 +107,8 @@ class session {
 
   // Kernel: the poll also ends when the client has only sent its end of the stream, and still wants the answer.
   task<> cancel_when_broken(nursery& watched) {
-    const poll_events seen = co_await poll(client_.fd(), poll_events::none);
-    if (any(seen & (poll_events::error | poll_events::hang_up))) watched.cancel();
+    const int seen = co_await poll(client_.fd(), 0);
+    if ((seen & (POLLERR | POLLHUP)) != 0) watched.cancel();
   }
 
   task<bool> pass_over_long_line() {

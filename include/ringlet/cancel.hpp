@@ -95,13 +95,13 @@ class [[nodiscard]] checkpoint_awaiter {
   bool cancelled_ = false;
 };
 
-template <class F>
-auto run_in_scope(scope& where, F body) -> task<maybe<await_result<std::invoke_result_t<F&>>>> {
-  using value = await_result<std::invoke_result_t<F&>>;
+template <work W>
+task<maybe<work_result<W>>> run_in_scope(scope& where, W body) {
+  using value = work_result<W>;
   where.enter();
   outcome<value> result;
   try {
-    auto work = body();
+    auto work = begin_work(body);
     result = co_await as_outcome(std::move(work));
   } catch (...) {
     set_current_exception(result);
@@ -112,15 +112,17 @@ auto run_in_scope(scope& where, F body) -> task<maybe<await_result<std::invoke_r
   co_return to_maybe(result);
 }
 
-template <class T, class A, class Cleanup>
-task<T> run_then_clean_up(A body, Cleanup cleanup) {
-  outcome<T> result = co_await as_outcome(std::move(body));
-  if constexpr (awaitable<Cleanup>) {
-    co_await shield_awaiter<Cleanup>(std::move(cleanup));
-  } else {
-    auto work = cleanup();
-    co_await shield_awaiter<decltype(work)>(std::move(work));
+template <work Body, work Cleanup>
+task<work_result<Body>> run_then_clean_up(Body body, Cleanup cleanup) {
+  outcome<work_result<Body>> result;
+  try {
+    auto work = begin_work(body);
+    result = co_await as_outcome(std::move(work));
+  } catch (...) {
+    set_current_exception(result);
   }
+  auto work = begin_work(cleanup);
+  co_await shield_awaiter<decltype(work)>(std::move(work));
   co_return result.take();
 }
 
@@ -136,9 +138,10 @@ class cancel_scope {
   void cancel() noexcept { scope_.cancel(); }
   bool cancel_requested() const noexcept { return scope_.requested(); }
 
-  /// `co_await scope.run(f)` awaits f() inside the scope: optional<R>, or bool for void; empty when cancel() ended it.
-  /// errors: what f() throws. cancel: from outside goes through.
+  /// `co_await scope.run(f)` awaits f(), or the awaitable f, inside the scope: optional<R>, or bool for void; empty
+  /// when cancel() ended it. errors: what f() throws. cancel: from outside goes through.
   template <class F>
+    requires detail::work<std::decay_t<F>>
   auto run(F&& body) {
     RINGLET_REQUIRE_SAFE_CLOSURE(F);
     return detail::run_in_scope<std::decay_t<F>>(scope_, std::forward<F>(body));
@@ -159,14 +162,15 @@ inline detail::checkpoint_awaiter checkpoint() noexcept {
   return {};
 }
 
-/// Awaits `body`, then, however that ended, awaits `cleanup()` shielded; gives what body gave.
-/// errors: body's; an error of cleanup's replaces it.
-template <class A, class Cleanup>
-auto finally(A&& body, Cleanup&& cleanup) {
+/// Awaits `body`, then, however that ended, awaits `cleanup` shielded; gives what body gave. Either is an awaitable or
+/// a function that makes one. errors: body's; an error of cleanup's replaces it.
+template <class Body, class Cleanup>
+  requires(detail::work<std::decay_t<Body>> && detail::work<std::decay_t<Cleanup>>)
+auto finally(Body&& body, Cleanup&& cleanup) {
+  RINGLET_REQUIRE_SAFE_CLOSURE(Body);
   RINGLET_REQUIRE_SAFE_CLOSURE(Cleanup);
-  using value = detail::await_result<std::decay_t<A>>;
-  return detail::run_then_clean_up<value, std::decay_t<A>, std::decay_t<Cleanup>>(std::forward<A>(body),
-                                                                                  std::forward<Cleanup>(cleanup));
+  return detail::run_then_clean_up<std::decay_t<Body>, std::decay_t<Cleanup>>(std::forward<Body>(body),
+                                                                              std::forward<Cleanup>(cleanup));
 }
 
 }  // namespace ringlet

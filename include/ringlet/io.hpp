@@ -9,27 +9,6 @@
 
 namespace ringlet {
 
-/// What poll() asks for and reports; the values are those of poll(2).
-enum class poll_events : unsigned {
-  none = 0,
-  in = 0x1,
-  priority = 0x2,
-  out = 0x4,
-  error = 0x8,             // reported unasked
-  hang_up = 0x10,          // reported unasked: both directions are shut down
-  peer_shut_down = 0x2000  // reported unasked: the peer sends nothing more
-};
-
-constexpr poll_events operator|(poll_events a, poll_events b) noexcept {
-  return static_cast<poll_events>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
-constexpr poll_events operator&(poll_events a, poll_events b) noexcept {
-  return static_cast<poll_events>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
-}
-constexpr bool any(poll_events e) noexcept {
-  return e != poll_events::none;
-}
-
 namespace detail {
 
 /// An operation without further steps; derived classes say what its result means.
@@ -47,15 +26,17 @@ class single_op : public io_op {
 
 class [[nodiscard]] poll_awaiter final : public single_op {
  public:
-  poll_awaiter(int fd, poll_events events) noexcept
+  poll_awaiter(int fd, int events) noexcept
       : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(events)}) {}
-  poll_events await_resume() const { return static_cast<poll_events>(take_result()); }
+  int await_resume() const { return take_result(); }
 };
 
 class [[nodiscard]] readiness_awaiter final : public single_op {
  public:
-  readiness_awaiter(int fd, poll_events events) noexcept
-      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(events)}) {}
+  enum class event : std::uint32_t { readable = 0x1, writable = 0x4 };  // POLLIN and POLLOUT
+
+  readiness_awaiter(int fd, event wanted) noexcept
+      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(wanted)}) {}
   void await_resume() const { take_result(); }
 };
 
@@ -70,16 +51,17 @@ class [[nodiscard]] transfer_awaiter final : public single_op {
 /// Waits until the descriptor is readable, at its end or broken: the next read does not block. For foreign descriptors.
 /// errors: os_error. cancel: safe. lifetime: `fd` stays open during the await.
 inline detail::readiness_awaiter readable(int fd) noexcept {
-  return {fd, poll_events::in};
+  return {fd, detail::readiness_awaiter::event::readable};
 }
 
-/// Waits until the descriptor is writable or broken. errors: os_error. cancel: safe.
+/// Waits until the descriptor is writable or broken. errors: os_error. cancel: safe. lifetime: as for readable().
 inline detail::readiness_awaiter writable(int fd) noexcept {
-  return {fd, poll_events::out};
+  return {fd, detail::readiness_awaiter::event::writable};
 }
 
-/// Waits for any of the events, an error or a hang-up; gives what has come. errors: os_error. cancel: safe.
-inline detail::poll_awaiter poll(int fd, poll_events events) noexcept {
+/// Waits for any of these events, as poll(2) names them: POLLIN | POLLOUT; gives those that have come. POLLERR, POLLHUP
+/// and POLLRDHUP (the peer sends nothing more) end the wait unasked. errors: os_error. cancel: safe.
+inline detail::poll_awaiter poll(int fd, int events) noexcept {
   return {fd, events};
 }
 

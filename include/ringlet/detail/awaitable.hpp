@@ -167,10 +167,26 @@ outcome_awaiter<std::decay_t<A>> as_outcome(A&& awaitable) {
   return outcome_awaiter<std::decay_t<A>>(std::forward<A>(awaitable));
 }
 
+/// Work may be given as an awaitable, or as a function that makes one.
+template <class W>
+concept work = awaitable<W> || requires(W& w) { requires awaitable<decltype(w())>; };
+
+template <work W>
+auto begin_work(W& w) {
+  if constexpr (awaitable<W>) {
+    return std::move(w);
+  } else {
+    return w();
+  }
+}
+
+template <work W>
+using work_result = await_result<decltype(begin_work(std::declval<W&>()))>;
+
 /// Types that g++ 12 destroys twice when they are temporaries of a co_await expression.
 template <class F>
-inline constexpr bool safe_in_await =
-    !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>>;
+inline constexpr bool safe_in_await = !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> ||
+                                      std::is_trivially_destructible_v<std::remove_cvref_t<F>> || awaitable<F>;
 
 /// The same for an argument: of an aggregate that needs a destructor.
 template <class T>
