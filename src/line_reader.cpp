@@ -52,9 +52,9 @@ bool line_buffer::skip_to_newline() noexcept {
   if (!skipping_) return true;
   const std::size_t newline = contents().find('\n');
   const bool found = newline != std::string_view::npos;
-  const std::size_t dropped = found ? newline + 1 : contents().size();
-  skipped_ += dropped;
-  begin_ += dropped;
+  const std::size_t of_the_line = found ? newline : contents().size();
+  skipped_ += of_the_line;
+  begin_ += of_the_line + (found ? 1 : 0);
   scanned_ = 0;
   skipping_ = !found;
   return found;

@@ -84,14 +84,12 @@ class line_reader {
     co_return !buffer_.empty();
   }
 
-  /// After line_too_long: drops the rest of that line, `limit` bytes of it at most. True: it is gone.
-  /// errors: the stream's. cancel: safe.
+  /// After line_too_long: drops that line. False: it has more than `limit` bytes, its newline not counted; how many
+  /// of them are dropped by then is not said. errors: the stream's. cancel: safe.
   task<bool> skip_line(std::size_t limit = static_cast<std::size_t>(-1)) {
-    while (!buffer_.skip_to_newline() && !buffer_.at_end()) {
-      if (buffer_.skipped() > limit) co_return false;
-      co_await fill();
-    }
-    co_return true;
+    if (!buffer_.skipping()) co_return true;
+    while (!buffer_.skip_to_newline() && !buffer_.at_end() && buffer_.skipped() <= limit) co_await fill();
+    co_return buffer_.skipped() <= limit;
   }
 
   /// True when next() would not have to read.
