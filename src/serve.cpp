@@ -24,8 +24,8 @@ namespace {
 constexpr auto shortage_pause = std::chrono::milliseconds(100);
 constexpr auto warning_interval = std::chrono::seconds(1);
 constexpr auto refusal_time = std::chrono::seconds(1);
-constexpr std::size_t refusals_at_a_time = 64;
 constexpr std::size_t descriptors_kept_free = 64;
+constexpr std::size_t patient_refusals = 32;  // at a time; fewer than the descriptors kept free
 
 std::size_t default_connections() noexcept {
   rlimit limit{};
@@ -132,7 +132,7 @@ class server {
     if (active_ < how_.max_connections_) {
       ++active_;
       sessions_->spawn([this](tcp_stream c) { return session(std::move(c)); }, std::move(client));
-    } else if (!how_.busy_reply_.empty() && refusing_ < refusals_at_a_time) {
+    } else if (!how_.busy_reply_.empty()) {
       ++refusing_;
       sessions_->spawn([this](tcp_stream c) { return refuse(std::move(c)); }, std::move(client));
     }
@@ -150,18 +150,20 @@ class server {
     }
   }
 
-  // Reads what the client has sent before it closes, for a close with unread input would take the reply back.
   task<> refuse(tcp_stream client) {
     const leaving guard(*this, refusing_);
+    const bool patient = refusing_ <= patient_refusals;
     try {
-      co_await move_on_after(refusal_time, tell_busy(client));
+      co_await move_on_after(refusal_time, tell_busy(client, patient));
     } catch (const os_error&) {
       // It has gone by itself.
     }
   }
 
-  task<> tell_busy(tcp_stream& client) {
+  // patient: first reads what the client has sent, for a close with unread input would take the reply back.
+  task<> tell_busy(tcp_stream& client, bool patient) {
     co_await client.write_all(how_.busy_reply_);
+    if (!patient) co_return;
     co_await client.shutdown_send();
     std::byte ignored[512];
     while (co_await client.read_some(ignored) > 0) {
