@@ -30,10 +30,17 @@ class listen_options {
     nodelay_ = on;
     return *this;
   }
+  /// Kernel memory for what an accepted connection has written and its client has not taken. units: bytes, of which
+  /// Linux takes twice as many. default: the kernel's own, which grows up to net.ipv4.tcp_wmem, 4 MiB as a rule.
+  listen_options& send_buffer(int size) noexcept {
+    send_buffer_ = size;
+    return *this;
+  }
 
  private:
   friend class tcp_listener;
   int backlog_ = 4096;
+  int send_buffer_ = 0;  // 0: the kernel's
   bool reuse_port_ = false;
   bool dual_stack_ = false;
   bool nodelay_ = true;
