@@ -37,7 +37,8 @@ std::optional<std::string_view> line_buffer::take_line() {
     skipped_ = 0;
     throw line_too_long(max_line_);
   }
-  if (newline != std::string_view::npos) return take(length, length + 1);
+  terminated_ = newline != std::string_view::npos;
+  if (terminated_) return take(length, length + 1);
   if (!at_end_ || empty()) return std::nullopt;
   return take(length, length);
 }

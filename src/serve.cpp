@@ -88,6 +88,7 @@ class server {
     sessions_ = &n;
     sessions_open_.set();
     co_await stopping_.wait();
+    if (how_.on_drain_) how_.on_drain_();
     for (connection* c = connections_.front(); c != nullptr; c = connections_.after(*c)) end_input(*c->peer);
     all_gone_.clear();
     if (active_ + refusing_ > 0) co_await move_on_after(how_.drain_, all_gone_.wait());

@@ -35,6 +35,7 @@ class line_buffer {
   /// A line that can be given out, or an error that can be thrown, without reading more.
   bool has_line() const noexcept;
 
+  bool terminated() const noexcept { return terminated_; }
   bool empty() const noexcept { return begin_ == end_; }
   bool at_end() const noexcept { return at_end_; }
   bool skipping() const noexcept { return skipping_; }
@@ -55,6 +56,7 @@ class line_buffer {
   std::size_t scanned_ = 0;  // no newline before begin_ + scanned_
   std::size_t skipped_ = 0;  // bytes dropped of the line that is skipped
   bool skipping_ = false;    // a line was too long, and its newline has not come yet
+  bool terminated_ = true;   // the line given out last had a newline
   bool at_end_ = false;
 };
 
@@ -76,6 +78,10 @@ class line_reader {
     while (!buffer_.has_line() && !buffer_.at_end()) co_await fill();
     co_return buffer_.take_line();
   }
+
+  /// Whether the line that next() gave ended with a newline; the last one of a stream need not. It is for the reader's
+  /// user to say whether a line without one counts, or was cut off.
+  bool terminated() const noexcept { return buffer_.terminated(); }
 
   /// Waits until there is something of a line, and says whether there is: false at the end. errors: the stream's.
   /// cancel: safe.

@@ -36,6 +36,12 @@ class serve_options {
     drain_ = length;
     return *this;
   }
+  /// Called when draining begins, before any session reads the end of its stream. A session that learns of it can tell
+  /// a last line that its client ended from one that the server cut off. default: nobody is told.
+  serve_options& on_drain(detail::hook<void()> hook) noexcept {
+    on_drain_ = std::move(hook);
+    return *this;
+  }
   /// Gets what a session threw, other than what ends a connection in the ordinary way. default: serve() fails with it.
   serve_options& on_error(detail::hook<void(std::exception_ptr)> hook) noexcept {
     on_error_ = std::move(hook);
@@ -52,6 +58,7 @@ class serve_options {
   std::size_t max_connections_ = 0;  // 0: the default
   std::string busy_reply_;
   duration drain_ = std::chrono::seconds(5);
+  detail::hook<void()> on_drain_;
   detail::hook<void(std::exception_ptr)> on_error_;
   detail::hook<void(std::string_view)> on_warning_;
 };
