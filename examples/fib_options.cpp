@@ -1,6 +1,8 @@
 // Example: the fib server's command line.
 #include "fib_options.hpp"
 
+#include "log.hpp"
+
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -27,7 +29,8 @@ Number parse_number(std::string_view text, Number least, Number most) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool parsed = error == std::errc() && end == text.data() + text.size();
-  if (!parsed || value < least || value > most) {
+  const bool allowed = value >= least && value <= most;  // never true of "nan"
+  if (!parsed || !allowed) {
     throw std::invalid_argument(fmt::format("\"{}\" is not a number from {} to {}", text, least, most));
   }
   return value;
@@ -131,7 +134,7 @@ parsed_options parse_fib_options(int argc, char** argv) {
     try {
       at = set_one(options, argc, argv, at);
     } catch (const std::invalid_argument& e) {
-      fmt::print(stderr, "fib_server: {}: {}\nTry fib_server --help.\n", argv[at], e.what());
+      log_line(fmt::format("{}: {}; --help tells what there is", argv[at], e.what()));
       parsed.exit_code = 2;
       return parsed;
     }

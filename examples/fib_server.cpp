@@ -7,6 +7,7 @@
 #include <ringlet/ringlet.hpp>
 
 #include <cerrno>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,11 +36,21 @@ std::uint64_t stoppable_fib(const std::stop_token& stop, unsigned n) {
   return stoppable_fib(stop, n - 1) + stoppable_fib(stop, n - 2);
 }
 
+/// What all sessions share.
+struct service {
+  explicit service(const fib_options& how) : limits(how), pool(how.workers, how.queue) {}
+
+  const fib_options& limits;
+  thread_pool pool;
+  bool stopping = false;
+};
+
 class session {
  public:
-  session(tcp_stream client, const fib_options& limits, thread_pool& pool)
-      : client_(std::move(client)), limits_(limits), pool_(pool), lines_(client_, limits.max_line) {}
+  session(tcp_stream client, service& shared)
+      : client_(std::move(client)), shared_(shared), limits_(shared.limits), lines_(client_, limits_.max_line) {}
 
+  // A silence that is too long ends it as timed_out.
   task<> run() {
     while (co_await with_timeout(limits_.idle_timeout, lines_.wait())) {
       const bool goes_on = co_await serve_one_line();
@@ -70,7 +81,9 @@ class session {
   task<bool> serve_one_line() {
     std::string_view line;
     switch (co_await read_line(line)) {
-      case input::line: co_return co_await answer(parse_request(line, limits_.max_n));
+      case input::line:
+        if (cut_off_by_us()) break;
+        co_return co_await answer(parse_request(line, limits_.max_n));
       case input::too_long: co_return co_await pass_over_long_line();
       case input::too_slow: reply("ERR timeout"); break;
       case input::end: break;
@@ -78,6 +91,9 @@ class session {
     co_await flush();
     co_return false;
   }
+
+  // Why: when the server stops, every stream ends wherever it is, and "1" may be the beginning of "10".
+  bool cut_off_by_us() const { return shared_.stopping && !lines_.terminated(); }
 
   task<bool> answer(request r) {
     if (r.error != nullptr) {
@@ -97,7 +113,7 @@ class session {
     std::optional<std::uint64_t> value;
     co_await with_nursery([&](nursery& watched) -> task<> {
       watched.spawn([&] { return cancel_when_broken(watched); });
-      value = co_await pool_.run(stoppable_fib, n);
+      value = co_await shared_.pool.run(stoppable_fib, n);
       watched.cancel();
     });
     if (!value) co_return false;
@@ -147,30 +163,50 @@ class session {
   }
 
   tcp_stream client_;
+  service& shared_;
   const fib_options& limits_;
-  thread_pool& pool_;
   line_reader<tcp_stream> lines_;
   std::string replies_;   // answers that are not sent yet
   unsigned pending_ = 0;  // requests answered in replies_
 };
 
-// Every address of the host, all with the same port where that can be had.
-task<std::vector<tcp_listener>> listen(const fib_options& how) {
+// As ::1 on a machine without IPv6.
+bool is_missing_here(const os_error& e) {
+  const int code = e.code().value();
+  return code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
+}
+
+// All get the same port. An address that this machine does not have is no error while there is another one.
+std::vector<tcp_listener> bind_all(const std::vector<endpoint>& addresses, const fib_options& how) {
+  // Why: in the kernel's own, much larger buffer a slow reader's progress would show too rarely for a time limit.
+  const listen_options limits = listen_options().send_buffer(static_cast<int>(how.max_output));
   std::vector<tcp_listener> listeners;
-  std::uint16_t port = how.port;
-  for (const endpoint& address : co_await resolve(how.host, port)) {
+  std::vector<os_error> missing;
+  for (const endpoint& address : addresses) {
+    const std::uint16_t port = listeners.empty() ? how.port : listeners.front().local().port();
     try {
-      listeners.push_back(tcp_listener::bind(address.with_port(port)));
-      port = listeners.back().local().port();
+      listeners.push_back(tcp_listener::bind(address.with_port(port), limits));
     } catch (const os_error& e) {
-      const int code = e.code().value();
-      const bool no_such_address_here = code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
-      if (!no_such_address_here) throw;
-      log_line(fmt::format("note: {}", e.what()));
+      if (!is_missing_here(e)) throw;
+      missing.push_back(e);
     }
   }
-  if (listeners.empty()) throw os_error("bind", how.host, EADDRNOTAVAIL);
-  co_return listeners;
+  if (listeners.empty()) throw os_error(missing.front());
+  for (const os_error& e : missing) log_line(fmt::format("note: {}", e.what()));
+  return listeners;
+}
+
+task<std::vector<tcp_listener>> listen(const fib_options& how) {
+  const std::vector<endpoint> addresses = co_await resolve(how.host, how.port);
+  for (int tries_left = 10;; --tries_left) {
+    try {
+      co_return bind_all(addresses, how);
+    } catch (const os_error& e) {
+      // A port that is free on the first address need not be so on the others; another one may be.
+      const bool try_another_port = how.port == 0 && e.code().value() == EADDRINUSE && tries_left > 0;
+      if (!try_another_port) throw;
+    }
+  }
 }
 
 void warn_if_exposed(const endpoint& where) {
@@ -180,31 +216,43 @@ void warn_if_exposed(const endpoint& where) {
   }
 }
 
+// The text of what() is ours and the system's: nothing that a client has sent.
+void log_failure(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(std::move(error));
+  } catch (const std::exception& e) {
+    log_line(fmt::format("a session failed: {}", e.what()));
+  }
+}
+
 task<> fib_server(fib_options how) {
   std::vector<tcp_listener> listeners = co_await listen(how);
   for (const tcp_listener& listener : listeners) warn_if_exposed(listener.local());
   for (const tcp_listener& listener : listeners) {
     print_line(fmt::format("listening on {}", listener.local().to_string()));
   }
-  thread_pool pool(how.workers, how.queue);
+  service shared(how);
   const auto serve_client = [&](tcp_stream client) -> task<> {
-    session s(std::move(client), how, pool);
+    session s(std::move(client), shared);
     co_await s.run();
   };
   serve_options limits;
   limits.max_connections(how.max_connections).busy_reply("ERR busy\n").drain(how.drain_timeout);
+  limits.on_drain([&] { shared.stopping = true; });
   limits.on_warning([](std::string_view text) { log_line(text); });
-  limits.on_error([](std::exception_ptr) { log_line("a session failed"); });
+  limits.on_error(log_failure);
   co_await serve(std::move(listeners), serve_client, limits);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const parsed_options parsed = parse_fib_options(argc, argv);
-  if (parsed.exit_code) return *parsed.exit_code;
-  if (::geteuid() == 0) log_line("warning: there is no need to run this as root");
+  prepare_standard_streams();
+  std::signal(SIGUSR1, SIG_IGN);  // kept for later; until then it must not end the server, as is its default
   try {
+    const parsed_options parsed = parse_fib_options(argc, argv);
+    if (parsed.exit_code) return *parsed.exit_code;
+    if (::geteuid() == 0) log_line("warning: there is no need to run this as root");
     run(options().handle_signals(), fib_server, parsed.options);
   } catch (const std::exception& e) {
     log_line(e.what());
