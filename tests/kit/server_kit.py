@@ -2,6 +2,7 @@
 
 Found by `sys.path.insert(0, ...)`: see tests/examples/test_servers.py.
 """
+import concurrent.futures
 import os
 import re
 import signal
@@ -15,17 +16,19 @@ import traceback
 LIMIT = 60.0  # seconds that anything quick may take; generous, for sanitizers and busy machines
 
 _tests = []
+_alone = []  # tests that nothing may run beside
+_printing = threading.Lock()
 
 
 class Skip(Exception):
     """Raised by a test that cannot run here; says why."""
 
 
-def test(name):
-    """Makes the function below a test. name: a sentence about behaviour."""
+def test(name, alone=False):
+    """Makes the function below a test. name: a sentence about behaviour. alone: other tests would disturb it."""
 
     def register(function):
-        _tests.append((name, function))
+        (_alone if alone else _tests).append((name, function))
         return function
 
     return register
@@ -36,8 +39,8 @@ def check(condition, why):
         raise AssertionError(why)
 
 
-def check_equal(got, expected):
-    check(got == expected, f"got {shortened(got)}, expected {shortened(expected)}")
+def check_equal(got, expected, what="got"):
+    check(got == expected, f"{what} {shortened(got)}, expected {shortened(expected)}")
 
 
 def shortened(value):
@@ -45,26 +48,36 @@ def shortened(value):
     return text if len(text) <= 300 else f"{text[:300]}... ({len(text)} characters)"
 
 
+def say(line):
+    with _printing:
+        print(line, flush=True)
+
+
 def run_one(name, function):
     """Runs one test, says how it ended, and gives PASS, FAIL or SKIPPED."""
     try:
         function()
     except Skip as why:
-        print(f'SKIPPED "{name}": {why}', flush=True)
+        say(f'SKIPPED "{name}": {why}')
         return "SKIPPED"
     except Exception as error:  # a failing test must not end the others
-        print(f"FAIL {name}: {type(error).__name__}: {error}", flush=True)
-        traceback.print_exc()
+        say(f"FAIL {name}: {type(error).__name__}: {error}\n{traceback.format_exc()}")
         return "FAIL"
-    print(f"PASS {name}", flush=True)
+    say(f"PASS {name}")
     return "PASS"
 
 
-def run_tests():
-    """Runs all tests of the program, ends with the line of counts, and gives the exit status."""
-    ends = [run_one(name, function) for name, function in _tests]
+def run_tests(at_a_time=1, only=""):
+    """Runs all tests of the program, ends with the line of counts, and gives the exit status.
+
+    at_a_time: more than 1 for tests that mostly wait. only: a part of the names of the tests to run.
+    """
+    chosen = [[(name, function) for name, function in tests if only in name] for tests in (_tests, _alone)]
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
+        ends = list(pool.map(lambda each: run_one(*each), chosen[0]))
+    ends += [run_one(*each) for each in chosen[1]]
     passed, failed, skipped = (ends.count(end) for end in ("PASS", "FAIL", "SKIPPED"))
-    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    say(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not ends else 0
 
 
