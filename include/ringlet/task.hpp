@@ -98,36 +98,6 @@ std::coroutine_handle<> preempt(std::coroutine_handle<Promise> here) noexcept {
   return current.task->preempt(here, promise_of(here));
 }
 
-template <class T>
-class promise_result : public promise_base {
- public:
-  template <class U = T>
-    requires std::convertible_to<U&&, T>
-  void return_value(U&& value) {
-    if constexpr (std::is_lvalue_reference_v<T>) {
-      result_.set_value(&static_cast<T>(value));
-    } else {
-      result_.set_value(std::forward<U>(value));
-    }
-  }
-  void unhandled_exception() noexcept { set_current_exception(result_); }
-  outcome<T>& result() noexcept { return result_; }
-
- private:
-  outcome<T> result_;
-};
-
-template <>
-class promise_result<void> : public promise_base {
- public:
-  void return_void() noexcept { result_.set_value(); }
-  void unhandled_exception() noexcept { set_current_exception(result_); }
-  outcome<void>& result() noexcept { return result_; }
-
- private:
-  outcome<void> result_;
-};
-
 [[noreturn]] void task_never_awaited(const std::source_location& created) noexcept;
 
 }  // namespace detail
@@ -139,7 +109,7 @@ class promise_result<void> : public promise_base {
 template <class T>
 class [[nodiscard]] task {
  public:
-  class promise_type : public detail::promise_result<T> {
+  class promise_type : public detail::promise_base, public detail::ends_with<T> {
    public:
     task get_return_object(std::source_location created = std::source_location::current()) noexcept {
       this->created_at(created);

@@ -4,6 +4,7 @@
 
 #include <ringlet/detail/check.hpp>
 
+#include <concepts>
 #include <exception>
 #include <new>
 #include <type_traits>
@@ -135,6 +136,37 @@ void set_current_exception(outcome<T>& to) noexcept {
     to.set_error(std::current_exception());
   }
 }
+
+/// The part of a promise that takes what the coroutine ends with.
+template <class T>
+class ends_with {
+ public:
+  template <class U = T>
+    requires std::convertible_to<U&&, T>
+  void return_value(U&& value) {
+    if constexpr (std::is_lvalue_reference_v<T>) {
+      result_.set_value(&static_cast<T>(value));
+    } else {
+      result_.set_value(std::forward<U>(value));
+    }
+  }
+  void unhandled_exception() noexcept { set_current_exception(result_); }
+  outcome<T>& result() noexcept { return result_; }
+
+ private:
+  outcome<T> result_;
+};
+
+template <>
+class ends_with<void> {
+ public:
+  void return_void() noexcept { result_.set_value(); }
+  void unhandled_exception() noexcept { set_current_exception(result_); }
+  outcome<void>& result() noexcept { return result_; }
+
+ private:
+  outcome<void> result_;
+};
 
 }  // namespace detail
 }  // namespace ringlet
