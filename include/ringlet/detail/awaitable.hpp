@@ -183,7 +183,7 @@ auto begin_work(W& w) {
 template <work W>
 using work_result = await_result<decltype(begin_work(std::declval<W&>()))>;
 
-/// Types that g++ 12 destroys twice when they are temporaries of a co_await expression.
+/// Types that g++ 12 destroys twice when they are temporaries of a co_await or co_yield expression.
 template <class F>
 inline constexpr bool safe_in_await = !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> ||
                                       std::is_trivially_destructible_v<std::remove_cvref_t<F>> || awaitable<F>;
@@ -213,8 +213,8 @@ class owned {
 
 }  // namespace ringlet
 
-#define RINGLET_UNSAFE_ARGUMENT                                                                           \
-  "g++ 12 destroys this aggregate twice when it is a temporary of a co_await expression: name it first. " \
+#define RINGLET_UNSAFE_ARGUMENT                                                                            \
+  "g++ 12 destroys this aggregate twice when it is a temporary of a co_await or co_yield: name it first. " \
   "See docs/lifetimes.md."
 
 #define RINGLET_REQUIRE_SAFE_CLOSURE(F)                                                                   \
