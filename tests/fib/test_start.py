@@ -167,7 +167,7 @@ def localhost_of_both_kinds():
         hosts.flush()
         script = f"mount --bind {hosts.name} /etc/hosts || exit 99\n" + 'exec "$0" --port 0'
         process = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", script, SETTINGS["fib_server"]],
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, SETTINGS["fib_server"]],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         try:
@@ -176,7 +176,7 @@ def localhost_of_both_kinds():
             pass
         try:
             if process.returncode is not None:
-                raise Skip("an own /etc/hosts needs root and mount namespaces")
+                raise Skip("an own /etc/hosts needs user and mount namespaces")
             expect_serves_localhost(process, ["127.0.0.1", "::1"])
         finally:
             process.kill()
