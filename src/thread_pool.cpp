@@ -1,9 +1,10 @@
 // L5 services: the queue and the workers of a thread pool; knows threads and the loops' mailboxes.
 // SPDX-License-Identifier: MIT
-#include <ringlet/offload.hpp>
+#include <ringlet/thread_pool.hpp>
 
 #include <ringlet/detail/mailbox.hpp>
 #include <ringlet/error.hpp>
+#include <ringlet/offload.hpp>
 
 #include "threads.hpp"
 

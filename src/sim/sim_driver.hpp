@@ -3,7 +3,7 @@
 #pragma once
 
 #include <ringlet/detail/io_op.hpp>
-#include <ringlet/testing.hpp>
+#include <ringlet/fault_plan.hpp>
 
 #include <condition_variable>
 #include <deque>
