@@ -136,6 +136,7 @@ class cancel_scope {
 
   /// Makes every await inside the scope throw `cancelled`, now and from now on. Before run(): it starts cancelled.
   void cancel() noexcept { scope_.cancel(); }
+  /// True once cancel() was called on this very scope; not when only a scope around it is cancelled.
   bool cancel_requested() const noexcept { return scope_.requested(); }
 
   /// `co_await scope.run(f)` awaits f(), or the awaitable f, inside the scope: optional<R>, or bool for void; empty

@@ -16,7 +16,7 @@ namespace ringlet {
 /// which always is 127.0.0.1; see resolve().
 class endpoint {
  public:
-  /// The IPv4 address 0.0.0.0 and port 0.
+  /// The IPv4 address 0.0.0.0 and port 0: any address, any free port.
   endpoint();
 
   /// Parses "127.0.0.1:80", "[::1]:80", "localhost:80", "unix:/path" or "unix:@abstract".
@@ -37,19 +37,26 @@ class endpoint {
 
   /// 0 for a unix-domain socket.
   std::uint16_t port() const noexcept;
+  /// The same address with another port; a unix-domain socket has none and stays as it is.
   endpoint with_port(std::uint16_t port) const noexcept;
 
+  /// True for an IPv4 address.
   bool is_v4() const noexcept;
+  /// True for an IPv6 address, also for one that stands for an IPv4 one.
   bool is_v6() const noexcept;
+  /// True for a unix-domain socket, with a path or abstract.
   bool is_unix() const noexcept;
+  /// True when only this machine can reach it: 127.0.0.0/8, ::1, or a unix-domain socket.
   bool is_loopback() const noexcept;
 
   /// AF_INET, AF_INET6 or AF_UNIX.
   int family() const noexcept;
+  /// The system's form, size() bytes long. lifetime: as long as the endpoint, and until it is assigned to.
   const sockaddr* data() const noexcept;
-  /// units: bytes.
+  /// Length of the system's form. units: bytes.
   std::size_t size() const noexcept { return size_; }
 
+  /// True for the same address and port; names do not come into it.
   friend bool operator==(const endpoint& a, const endpoint& b) noexcept;
 
  private:

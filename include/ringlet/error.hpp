@@ -14,6 +14,7 @@ class os_error : public std::system_error {
  public:
   /// operand: what the operation was applied to; may be empty. code: an errno value, positive.
   os_error(std::string_view operation, std::string_view operand, int code);
+  /// The same, with "fd 7" for its operand.
   os_error(std::string_view operation, int fd, int code);
 
   const char* what() const noexcept override { return text_.what(); }
@@ -25,7 +26,9 @@ class os_error : public std::system_error {
 /// run() could not set io_uring up; what() says which of the possible reasons it is, and what mends it.
 class startup_error : public std::system_error {
  public:
+  /// code: an errno value, positive. explanation: the whole text.
   startup_error(int code, const std::string& explanation);
+
   const char* what() const noexcept override { return text_.what(); }
 
  private:
@@ -35,6 +38,7 @@ class startup_error : public std::system_error {
 /// A with_timeout or with_deadline whose time was over before its work was done.
 class timed_out : public std::runtime_error {
  public:
+  /// With the text "timed out".
   timed_out() : std::runtime_error("timed out") {}
   using std::runtime_error::runtime_error;
 };
@@ -43,6 +47,7 @@ class timed_out : public std::runtime_error {
 /// Not to be confused with `cancelled`, which unwinds the cancelled task itself.
 class task_cancelled : public std::runtime_error {
  public:
+  /// With a text that speaks of a task.
   task_cancelled() : std::runtime_error("the task was cancelled before it had a result") {}
   using std::runtime_error::runtime_error;
 };

@@ -20,7 +20,9 @@ class event {
     set_ = true;
     waits_.wake_all();
   }
+  /// Those who wait from now on wait for the next set().
   void clear() noexcept { set_ = false; }
+  /// True between set() and clear().
   bool is_set() const noexcept { return set_; }
 
   class [[nodiscard]] awaiter final : public detail::queued_wait {

@@ -22,6 +22,7 @@ class generator;
 /// Thrown where a generator is asked for what it cannot do in its state.
 class generator_error : public std::exception {
  public:
+  /// why: a literal; it is not copied.
   explicit generator_error(const char* why) noexcept : why_(why) {}
   const char* what() const noexcept override { return why_; }
 
@@ -34,12 +35,18 @@ template <class T>
 class optional_reference {
  public:
   optional_reference() noexcept = default;
+  /// A reference. lifetime: `target` outlives it.
   explicit optional_reference(T& target) noexcept : target_(std::addressof(target)) {}
 
+  /// True where there is a reference.
   bool has_value() const noexcept { return target_ != nullptr; }
+  /// The same.
   explicit operator bool() const noexcept { return has_value(); }
+  /// The target, unchecked: there must be one.
   T& operator*() const noexcept { return *target_; }
+  /// A member of the target, unchecked: there must be one.
   T* operator->() const noexcept { return target_; }
+  /// True where there is none.
   friend bool operator==(optional_reference a, std::nullopt_t) noexcept { return !a.has_value(); }
 
  private:
@@ -52,8 +59,10 @@ class optional_reference {
 template <class Generator>
 class elements_of {
  public:
+  /// A named generator, which is used up, or a temporary one.
   explicit elements_of(Generator& sub) noexcept : sub_(&sub) {}
   explicit elements_of(Generator&& sub) noexcept : sub_(&sub) {}
+  /// The generator whose elements are meant.
   Generator& sub() const noexcept { return *sub_; }
 
  private:
@@ -337,6 +346,7 @@ class [[nodiscard]] generator {
     advance();
     return iterator(*this);
   }
+  /// What begin() is compared with.
   sentinel end() const noexcept { return {}; }
 
  private:

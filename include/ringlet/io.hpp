@@ -61,17 +61,20 @@ inline detail::readiness_awaiter writable(int fd) noexcept {
 
 /// Waits for any of these events, as poll(2) names them: POLLIN | POLLOUT; gives those that have come. POLLERR, POLLHUP
 /// and POLLRDHUP (the peer sends nothing more) end the wait unasked. errors: os_error. cancel: safe.
+/// lifetime: as for readable().
 inline detail::poll_awaiter poll(int fd, int events) noexcept {
   return {fd, events};
 }
 
 /// Reads at least one byte, at the descriptor's own position; gives how many, 0 at the end.
-/// errors: os_error. cancel: safe; what was read is returned, not lost. lifetime: `to` belongs to the kernel meanwhile.
+/// errors: os_error. cancel: safe; what was read is returned, not lost.
+/// lifetime: `to` and `fd` belong to the kernel meanwhile.
 inline detail::transfer_awaiter read_some(int fd, std::span<std::byte> to) noexcept {
   return {detail::io_code::read, fd, to.data(), to.size()};
 }
 
-/// Writes at least one byte; gives how many. errors: os_error. cancel: safe; what was written is reported.
+/// Writes at least one byte, at the descriptor's own position; gives how many. errors: os_error.
+/// cancel: safe; what was written is reported. lifetime: `from` and `fd` belong to the kernel meanwhile.
 inline detail::transfer_awaiter write_some(int fd, std::span<const std::byte> from) noexcept {
   return {detail::io_code::write, fd, from.data(), from.size()};
 }

@@ -16,6 +16,7 @@ namespace ringlet {
 /// A line longer than its reader allows. The next next() goes on behind it.
 class line_too_long : public std::runtime_error {
  public:
+  /// limit: units: bytes.
   explicit line_too_long(std::size_t limit);
 };
 

@@ -32,7 +32,9 @@ class mutex {
     }
     ~guard() { unlock(); }
 
+    /// True while it holds the mutex.
     explicit operator bool() const noexcept { return mutex_ != nullptr; }
+    /// Hands the mutex to the task that has waited longest. Twice is no error.
     void unlock() noexcept {
       if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->hand_over();
     }

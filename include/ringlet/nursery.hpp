@@ -34,6 +34,7 @@ class nursery : private detail::scope, private detail::parent {
 
   /// Cancels the children and the body; with_nursery then returns as soon as they have ended.
   void cancel() noexcept { scope::cancel(); }
+  /// True once cancel() was called here, or a child or the body has failed.
   bool cancel_requested() const noexcept { return requested(); }
 
   /// Children that have not finished.
@@ -69,11 +70,15 @@ class nursery : private detail::scope, private detail::parent {
 template <class R>
 class [[maybe_unused]] job {
  public:
+  /// Makes every await of the task throw `cancelled`; one that has not begun never will. Its siblings go on.
   void cancel() noexcept {
     if (!child_->done()) child_->base_scope().cancel();
   }
+  /// True once the task has ended, in whatever way.
   bool done() const noexcept { return child_->done(); }
+  /// The task's number in dumps; each loop counts from 1.
   std::uint64_t id() const noexcept { return child_->id(); }
+  /// The name given to spawn(), "" for none. lifetime: as the job.
   const char* name() const noexcept { return child_->name() == nullptr ? "" : child_->name(); }
 
   class awaiter final : public detail::child_base::join_wait {

@@ -17,6 +17,7 @@ class resolve_error : public std::runtime_error {
  public:
   /// code: one of getaddrinfo's, EAI_NONAME for example.
   resolve_error(const std::string& host, int code);
+  /// One of getaddrinfo's codes.
   int code() const noexcept { return code_; }
 
  private:

@@ -13,12 +13,17 @@ namespace ringlet {
 template <class T>
 class [[nodiscard]] result {
  public:
+  /// T; a pointer where T is a reference, `nothing` where it is void.
   using value_type = detail::stored<T>;
 
+  /// A value.
   explicit result(value_type value) : value_(std::move(value)) {}
+  /// An error. error: not the empty code.
   explicit result(std::error_code error) noexcept : error_(error) {}
 
+  /// True where there is a value.
   explicit operator bool() const noexcept { return value_.has_value(); }
+  /// The same, by name.
   bool has_value() const noexcept { return value_.has_value(); }
 
   /// The error; empty where there is a value.
@@ -38,8 +43,10 @@ class [[nodiscard]] result {
     return std::move(*value_);
   }
 
+  /// The value, unchecked: there must be one.
   value_type& operator*() noexcept { return *value_; }
   const value_type& operator*() const noexcept { return *value_; }
+  /// A member of the value, unchecked: there must be one.
   value_type* operator->() noexcept { return &*value_; }
 
  private:

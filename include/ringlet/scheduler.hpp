@@ -31,17 +31,17 @@ class deadlock_error : public std::logic_error {
 
 /// Figures of one loop. Those in the first group are of this moment, the others count since the loop began.
 struct statistics {
-  std::size_t tasks_live = 0;  // spawned and not yet finished, the root task included
-  std::size_t tasks_ready = 0;
-  std::size_t tasks_waiting = 0;
-  std::size_t in_flight = 0;  // operations that the kernel has not completed
-  std::size_t offloads = 0;   // functions on thread pools that this loop waits for
+  std::size_t tasks_live = 0;     // spawned and not yet finished, the root task included
+  std::size_t tasks_ready = 0;    // in the queue, to run in this turn or the next
+  std::size_t tasks_waiting = 0;  // parked at an await
+  std::size_t in_flight = 0;      // operations that the kernel has not completed
+  std::size_t offloads = 0;       // functions on thread pools that this loop waits for
 
-  std::uint64_t turns = 0;
-  std::uint64_t enters = 0;  // system calls that submit or wait
-  std::uint64_t sqes = 0;
-  std::uint64_t cqes = 0;
-  std::uint64_t cq_overflows = 0;
+  std::uint64_t turns = 0;          // rounds of the loop
+  std::uint64_t enters = 0;         // system calls that submit or wait
+  std::uint64_t sqes = 0;           // operations and cancel requests handed to the kernel
+  std::uint64_t cqes = 0;           // completions it gave back
+  std::uint64_t cq_overflows = 0;   // times the completion queue was too small; nothing is lost by it
   std::uint64_t errors_unseen = 0;  // errors of tasks whose nursery was failing already: the first one is thrown
 };
 
@@ -84,6 +84,7 @@ class scheduler {
     return now_;
   }
 
+  /// The loop's figures as they are now.
   statistics stats() const noexcept;
 
   /// Runs `function` on the loop soon, outside of any task; it must not throw, or run() ends with what it threw.
@@ -97,6 +98,7 @@ class scheduler {
     return accepted;
   }
 
+  /// A handle for threads that may outlive run(). While one exists no deadlock is reported.
   post_handle handle() noexcept;
 
   // --- For those who write awaitables: docs/new_operation.md
@@ -117,17 +119,24 @@ class scheduler {
     ready_.push_back(task);
   }
 
+  /// Calls t.fire() in the first turn whose time has reached `deadline`. lifetime: of `t`, until then or
+  /// remove_timer().
   void add_timer(detail::timer& t, time_point deadline) noexcept { timers_.add(t, deadline); }
+  /// Takes the timer back. One that has fired, or was never added, is no error.
   void remove_timer(detail::timer& t) noexcept { timers_.remove(t); }
 
   /// Between the two, somebody outside will wake the loop: waiting for that is no deadlock.
   void expect_wake_up() noexcept { ++expected_wake_ups_; }
+  /// Ends what expect_wake_up() began.
   void wake_up_came() noexcept { --expected_wake_ups_; }
 
   /// As the two above, for a function on a thread pool.
   void offload_began() noexcept { ++offloads_; }
+  /// Ends what offload_began() began.
   void offload_ended() noexcept { --offloads_; }
 
+  /// As post(), for work that lives with its owner, so that nothing is allocated. False: the loop has ended, and `work`
+  /// will not run. threads: any. lifetime: of `work`, until it has run.
   bool push_work(detail::remote_work& work) noexcept;
 
   /// An error that nobody will be given, because an earlier one of the same nursery is.
@@ -138,15 +147,17 @@ class scheduler {
 
   // --- For run() and the dumps
 
+  /// How run() sets a scheduler up.
   class settings {
    public:
-    virtual_clock* clock = nullptr;  // null: the real one
-    bool shuffled = false;
-    std::uint64_t seed = 0;
-    duration stall_limit{0};
+    virtual_clock* clock = nullptr;                 // null: the real one
+    bool shuffled = false;                          // every batch, by `seed`
+    std::uint64_t seed = 0;                         // of the shuffle
+    duration stall_limit{0};                        // how long a step may take before on_stall is told
     detail::hook<void(std::string_view)> on_stall;  // empty: steps are not timed
   };
 
+  /// Becomes this thread's loop. lifetime: of `world`, as long as the scheduler.
   scheduler(detail::reactor& world, const settings& how);
   scheduler(const scheduler&) = delete;
   scheduler& operator=(const scheduler&) = delete;
@@ -155,7 +166,9 @@ class scheduler {
   /// Runs until the root task, started before, and all below it have finished. Throws what the loop itself failed with.
   void run(detail::task_record& root);
 
+  /// Where other threads leave their work.
   detail::mailbox& post_box() const noexcept { return *mailbox_; }
+  /// The root task; null outside of run().
   detail::task_record* root() const noexcept { return root_; }
 
   /// Somebody may hold a reference to this loop in another thread.
@@ -168,7 +181,6 @@ class scheduler {
   void begin_turn();
   void fire_due_timers() noexcept;
   void run_batch() noexcept;
-  void wait_for_more();
 
   void run_step(detail::task_record& task) noexcept;
   void run_timed_step(detail::task_record& task) noexcept;

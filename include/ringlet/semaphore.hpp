@@ -13,6 +13,7 @@ namespace ringlet {
 /// threads: the loop's. lifetime: no task may wait when it is destroyed.
 class semaphore {
  public:
+  /// permits: how many there are to begin with.
   explicit semaphore(std::size_t permits) noexcept : free_(permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
@@ -69,6 +70,7 @@ class semaphore {
 /// A semaphore that does not grow: giving back more than was taken is an error.
 class bounded_semaphore : private semaphore {
  public:
+  /// permits: how many there are to begin with, and at most.
   explicit bounded_semaphore(std::size_t permits) noexcept : semaphore(permits), bound_(permits) {}
 
   using semaphore::acquire;

@@ -81,13 +81,13 @@ class yield_awaiter {
   return detail::sleep_awaiter(length);
 }
 
-/// Suspends until the loop's clock has reached this point; one that is past gives the other tasks one turn. cancel:
-/// safe.
+/// Suspends until the loop's clock has reached this point; one that is past gives the other ready tasks one turn.
+/// cancel: safe.
 [[nodiscard]] inline detail::sleep_awaiter sleep_until(time_point when) noexcept {
   return detail::sleep_awaiter(when);
 }
 
-/// Suspends until the task is cancelled.
+/// Suspends until the task is cancelled, and then throws `cancelled` like every await.
 [[nodiscard]] inline detail::sleep_awaiter sleep_forever() noexcept {
   return detail::sleep_awaiter(never);
 }

@@ -14,6 +14,7 @@ namespace ringlet {
 /// read_exactly() found the end of the stream first.
 class end_of_stream : public std::runtime_error {
  public:
+  /// got, wanted: units: bytes.
   end_of_stream(std::size_t got, std::size_t wanted);
 };
 
@@ -77,6 +78,7 @@ class [[nodiscard]] shutdown_awaiter final : public stream_op {
 /// threads: the loop's. lifetime: closes at its end; no operation may be in flight then. May move during an await.
 class socket_stream {
  public:
+  /// Takes over a connected socket.
   explicit socket_stream(unique_fd fd);
 
   /// Reads at least one byte; gives how many, 0 at the end (or when `to` is empty). errors: os_error.

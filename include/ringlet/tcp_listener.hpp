@@ -67,6 +67,7 @@ class [[nodiscard]] accept_awaiter final : public stream_op {
 /// A listening TCP socket. One task at a time may accept. threads: the loop's. lifetime: closes at its end.
 class tcp_listener {
  public:
+  /// Takes over a listening socket.
   explicit tcp_listener(unique_fd listening) : socket_(std::move(listening)) {}
 
   /// Binds and listens; port 0 takes a free one. SO_REUSEADDR is on, so that a restart does not wait for TIME_WAIT.

@@ -22,6 +22,7 @@ class sim_driver;
 /// threads: the one that runs. lifetime: outlives the run and everything made here.
 class simulation {
  public:
+  /// A world with nothing in it yet. faults: what goes wrong there.
   explicit simulation(fault_plan faults = {});
   simulation(const simulation&) = delete;
   simulation& operator=(const simulation&) = delete;
@@ -29,13 +30,15 @@ class simulation {
 
   /// Options that put a loop into this world; add seed() to them for another order of tasks.
   options how() noexcept;
+  /// The time of this world.
   virtual_clock& clock() noexcept { return clock_; }
 
   /// Two ends of one connection. capacity: what one end may send ahead of the other. units: bytes.
   std::pair<tcp_stream, tcp_stream> connection(std::size_t capacity = 64 * 1024);
 
-  /// A listener, and clients that connect to it.
+  /// A listener to which only connect_to() connects.
   tcp_listener listener();
+  /// The client's end of a connection that the listener may accept from now on. units of capacity: bytes.
   tcp_stream connect_to(const tcp_listener& server, std::size_t capacity = 64 * 1024);
 
   /// A descriptor of which nothing is known but what script() says.

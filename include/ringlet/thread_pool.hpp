@@ -165,6 +165,7 @@ class thread_pool {
   /// Refuses new functions, runs those it has to their end, and ends the workers. Blocks. Twice is no error.
   void shutdown() noexcept;
 
+  /// How many threads there are; those of a pool that was shut down still count. threads: any.
   std::size_t workers() const noexcept;
   /// Functions that wait for a worker, those that wait for a place in the queue not counted. threads: any.
   std::size_t queued() const noexcept;

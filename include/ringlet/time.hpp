@@ -33,6 +33,7 @@ constexpr time_point later(time_point start, duration length) noexcept {
 /// threads: the loop's thread only.
 class virtual_clock {
  public:
+  /// The time that the loop sees when it reads the clock next.
   time_point now() const noexcept { return now_; }
 
   /// Moves the clock forward; a point in the past leaves it as it is.
