@@ -183,26 +183,18 @@ auto begin_work(W& w) {
 template <work W>
 using work_result = await_result<decltype(begin_work(std::declval<W&>()))>;
 
-/// Types that g++ 12 destroys twice when they are temporaries of a co_await or co_yield expression.
-template <class F>
-inline constexpr bool safe_in_await = !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> ||
-                                      std::is_trivially_destructible_v<std::remove_cvref_t<F>> || awaitable<F>;
-
-/// The same for an argument: of an aggregate that needs a destructor.
-template <class T>
-inline constexpr bool safe_argument =
-    safe_in_await<T> || !(std::is_aggregate_v<std::remove_cvref_t<T>> && std::is_class_v<std::remove_cvref_t<T>>);
-
 }  // namespace ringlet::detail
 
 namespace ringlet {
 
-/// Marks a callable as safe to hand over as a temporary on g++ 12: a moved named closure, for example.
+/// Marks a callable as safe to hand over as a temporary on g++ 12: owned(std::move(named)). Not for a closure written
+/// in place: g++ 12 destroys that one twice inside owned(), too.
 template <class F>
 class owned {
  public:
   explicit owned(F function) : function_(std::move(function)) {}
   template <class... Args>
+    requires std::invocable<F&, Args...>
   decltype(auto) operator()(Args&&... args) {
     return function_(std::forward<Args>(args)...);
   }
@@ -212,6 +204,26 @@ class owned {
 };
 
 }  // namespace ringlet
+
+namespace ringlet::detail {
+
+template <class F>
+inline constexpr bool is_owned = false;
+template <class F>
+inline constexpr bool is_owned<owned<F>> = true;
+
+/// False for types that g++ 12 destroys twice when they are temporaries of a co_await or co_yield expression.
+template <class F>
+inline constexpr bool safe_in_await =
+    !RINGLET_CLOSURE_BUG || std::is_lvalue_reference_v<F> || std::is_trivially_destructible_v<std::remove_cvref_t<F>> ||
+    awaitable<F> || is_owned<std::remove_cvref_t<F>>;
+
+/// The same for an argument: of an aggregate that needs a destructor.
+template <class T>
+inline constexpr bool safe_argument =
+    safe_in_await<T> || !(std::is_aggregate_v<std::remove_cvref_t<T>> && std::is_class_v<std::remove_cvref_t<T>>);
+
+}  // namespace ringlet::detail
 
 #define RINGLET_UNSAFE_ARGUMENT                                                                            \
   "g++ 12 destroys this aggregate twice when it is a temporary of a co_await or co_yield: name it first. " \
