@@ -126,7 +126,7 @@ std::string endpoint::host() const {
     std::string path(reinterpret_cast<const char*>(address_.data()) + path_offset, size_ - path_offset);
     if (path.empty()) return path;  // a socket that was never bound
     if (path.front() == '\0') return "@" + path.substr(1);
-    return path.c_str();
+    return path.substr(0, path.find('\0'));
   }
   ::getnameinfo(data(), static_cast<socklen_t>(size_), text, sizeof text, nullptr, 0, NI_NUMERICHOST);
   return text;

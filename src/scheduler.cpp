@@ -13,7 +13,6 @@ namespace ringlet {
 
 using detail::current;
 using detail::task_record;
-using detail::timer;
 
 // One turn. docs/loop.md says the same in words.
 void scheduler::turn() {

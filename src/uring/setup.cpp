@@ -119,7 +119,7 @@ ring_environment ring_environment::read() {
 }
 
 std::string explain_failure(const char* step, int error, unsigned entries, const ring_environment& here) {
-  const std::string failed = fmt::format("{} failed ({})", step, std::strerror(error));
+  std::string failed = fmt::format("{} failed ({})", step, std::strerror(error));
   const bool refused = error == EPERM || error == EACCES;
   if (refused && here.disabled == 2) {
     return failed +

@@ -94,7 +94,7 @@ task<T> await_in_task(A awaitable) {
 template <class T, class A>
 task<T> as_task(A&& awaitable) {
   if constexpr (std::is_same_v<std::remove_cvref_t<A>, task<T>>) {
-    return std::move(awaitable);
+    return std::forward<A>(awaitable);
   } else {
     return await_in_task<T, std::decay_t<A>>(std::forward<A>(awaitable));
   }
