@@ -45,7 +45,7 @@ void scheduler::run_step(task_record& task) noexcept {
   if (task.fresh() && task.cancelled()) return retire(task);
   current.task = &task;
   current.budget = detail::step_budget;
-  switch (task.step(now_.time_since_epoch().count())) {
+  switch (task.step(now().time_since_epoch().count())) {
     case task_record::step_end::preempted: return make_ready(task);
     case task_record::step_end::finished: return retire(task);
     case task_record::step_end::parked:
