@@ -13,9 +13,9 @@
 namespace ringlet::detail {
 namespace {
 
-// Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED or let ERESTARTSYS and its kin out.
-bool is_early_end(int result) noexcept {
-  return result == -ECANCELED || result == -EINTR || (result <= -512 && result >= -516);
+// Kernel: some versions let ERESTARTSYS and its kin out, which mean the same and have no names here.
+bool is_interruption(int result) noexcept {
+  return result == -EINTR || (result <= -512 && result >= -516);
 }
 
 const char* verb_and_fd(io_code code) noexcept {
@@ -37,7 +37,9 @@ const char* verb_and_fd(io_code code) noexcept {
 
 void io_op::complete(int result, std::uint32_t, bool) noexcept {
   // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
-  if (cancelling() && (polling_ || is_early_end(result))) {
+  // Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED.
+  const bool only_asked = polling_ || result == -ECANCELED || is_interruption(result) || is_transient(result);
+  if (cancelling() && only_asked) {
     end_early();
   } else if (ask_again(result)) {
     return;
@@ -58,15 +60,14 @@ void io_op::end_early() noexcept {
 
 bool io_op::ask_again(int result) noexcept {
   const bool readiness_came = polling_ && result >= 0;
-  const bool again = readiness_came || result == -EAGAIN || is_transient(result);
-  if (!again || cancelling()) return false;
+  if (!readiness_came && !is_transient(result)) return false;
   polling_ = result == -EAGAIN;
   submit();
   return true;
 }
 
 bool io_op::is_transient(int result) const noexcept {
-  return result == -EINTR;
+  return result == -EAGAIN || is_interruption(result);
 }
 
 io_request io_op::readiness_request() const noexcept {

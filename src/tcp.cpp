@@ -92,6 +92,7 @@ tcp_stream accept_awaiter::await_resume() {
 }
 
 // What accept(2) says of Linux: errors of a connection that broke before it was accepted; the next one may be fine.
+// Why not EOPNOTSUPP: no connection breaks with that, but a descriptor that is no listener gives it for ever.
 bool accept_awaiter::is_transient(int result) const noexcept {
   switch (-result) {
     case ECONNABORTED:
@@ -102,7 +103,6 @@ bool accept_awaiter::is_transient(int result) const noexcept {
     case EHOSTDOWN:
     case ENONET:
     case EHOSTUNREACH:
-    case EOPNOTSUPP:
     case ENETUNREACH: return true;
     default: return stream_op::is_transient(result);
   }

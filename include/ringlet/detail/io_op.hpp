@@ -74,7 +74,7 @@ class io_op : public wait, public list_links {
     state_ = state::done;
   }
 
-  /// True for a result that only asks to be tried again.
+  /// True for a result that only asks to be tried again: nothing has happened, and nothing is wrong.
   virtual bool is_transient(int result) const noexcept;
 
   /// Takes note of a completion's result. True: that was only a part; request_ now says what is left.
