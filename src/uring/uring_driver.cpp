@@ -55,17 +55,14 @@ unique_fd make_event_fd() {
 }  // namespace
 
 uring_driver::uring_driver(unsigned entries, virtual_clock* clock)
-    : ring_(open_ring(entries)), wake_fd_(make_event_fd()), wake_up_(wake_fd_.get()), clock_(clock) {
+    : wake_fd_(make_event_fd()), wake_up_(wake_fd_.get()), ring_(open_ring(entries)), clock_(clock) {
   current_driver = this;
   wake_up_.arm();
 }
 
 uring_driver::~uring_driver() {
   wake_up_.disarm();
-  while (in_flight_ > 0) {
-    enter_and_wait(never);
-    reap();
-  }
+  while (in_flight_ > 0 || !postponed_.empty()) wait(never);
   io_uring_queue_exit(&ring_);
   current_driver = nullptr;
 }
@@ -232,7 +229,7 @@ void uring_driver::dispatch(const completion& done) noexcept {
 }
 
 std::size_t uring_driver::in_flight() const noexcept {
-  const std::size_t own = wake_up_.armed() ? 1 : 0;
+  const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
   return in_flight_ - own + (postponed_.empty() ? 0 : 1);
 }
 

@@ -33,7 +33,6 @@ class uring_driver final : public io_driver {
     explicit wake_up(int fd) noexcept : io_op({io_code::poll_many, fd}) {}
     void arm() noexcept;
     void disarm() noexcept { cancel(); }
-    bool armed() const noexcept { return in_flight(); }
     void complete(int result, std::uint32_t flags, bool more) noexcept override;
   };
 
@@ -59,9 +58,9 @@ class uring_driver final : public io_driver {
   void reap() noexcept;
   void dispatch(const completion& done) noexcept;
 
-  io_uring ring_;
   unique_fd wake_fd_;
   wake_up wake_up_;
+  io_uring ring_;  // Why last of what may fail: nothing would close it
   virtual_clock* clock_;             // null: the real one
   std::size_t in_flight_ = 0;        // operations with a last completion still to come
   intrusive_list<io_op> postponed_;  // first in, first out: what found no room in the submission queue
