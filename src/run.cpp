@@ -9,7 +9,9 @@
 
 #include <memory>
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 namespace ringlet::detail {
 namespace {
@@ -28,6 +30,16 @@ void ignore_sigpipe_unless_handled() {
   ::sigaction(SIGPIPE, nullptr, &now);
   const bool untouched = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
   if (untouched) ::signal(SIGPIPE, SIG_IGN);
+}
+
+// Why: a process may be started with descriptors 0 to 2 closed, and a ring or a connection that landed there would get
+// what is printed. They are left open, for others may have begun to use them.
+void open_standard_fds() noexcept {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    const int opened = ::open("/dev/null", O_RDWR);
+    if (opened > 2) ::close(opened);  // another thread was faster
+  }
 }
 
 // This thread's frame pool is in use, and its driver is the one of the loop.
@@ -74,6 +86,7 @@ struct loop::parts {
 
 loop::loop(const options& how) {
   if (current_scheduler != nullptr) throw std::logic_error("run() was called inside run() on the same thread");
+  open_standard_fds();
   if (!how.keep_sigpipe_) ignore_sigpipe_unless_handled();
   parts_ = new parts(how, how.driver_);
 }

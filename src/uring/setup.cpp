@@ -3,7 +3,6 @@
 #include "setup.hpp"
 
 #include <ringlet/error.hpp>
-#include <ringlet/fd.hpp>
 
 #include <cerrno>
 #include <chrono>
@@ -11,7 +10,6 @@
 #include <fstream>
 #include <thread>
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -25,23 +23,6 @@ constexpr unsigned smallest_ring = 16;
 // Kernel 6.1: the oldest one that has all of these.
 constexpr unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-
-// Keeps descriptors 0 to 2 taken for as long as it lives. Why: a process may be started with them closed, and a ring
-// that landed there would receive what is printed.
-class standard_fds_taken {
- public:
-  standard_fds_taken() {
-    while (count_ < 3) {
-      unique_fd fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
-      if (fd.get() < 0 || fd.get() > 2) return;
-      held_[count_++] = std::move(fd);
-    }
-  }
-
- private:
-  unique_fd held_[3];
-  int count_ = 0;
-};
 
 int try_to_open(io_uring& ring, unsigned entries) {
   io_uring_params params{};
@@ -86,7 +67,6 @@ int round_trip(io_uring& ring) {
 }  // namespace
 
 io_uring open_ring(unsigned entries) {
-  const standard_fds_taken guard;
   io_uring ring{};
   if (const int error = open_with_what_memory_allows(ring, entries); error < 0) fail("io_uring_setup", -error, entries);
   if ((ring.features & IORING_FEAT_NODROP) == 0) {
