@@ -4,6 +4,7 @@
 
 #include <ringlet/error.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -19,6 +20,8 @@ namespace ringlet::detail {
 namespace {
 
 constexpr unsigned smallest_ring = 16;
+constexpr unsigned largest_ring = 32768;  // the kernel's own limit
+constexpr unsigned cq_factor = 4;
 
 // Kernel 6.1: the oldest one that has all of these.
 constexpr unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
@@ -27,7 +30,7 @@ constexpr unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_
 int try_to_open(io_uring& ring, unsigned entries) {
   io_uring_params params{};
   params.flags = ring_flags;
-  params.cq_entries = entries * 4;
+  params.cq_entries = entries * cq_factor;
   return io_uring_queue_init_params(entries, &ring, &params);
 }
 
@@ -47,13 +50,19 @@ int open_with_what_memory_allows(io_uring& ring, unsigned& entries) {
   }
 }
 
+int wait_despite_signals(io_uring& ring) {
+  int result = -EINTR;
+  for (int tries = 0; tries < 100 && result == -EINTR; ++tries) result = io_uring_submit_and_wait(&ring, 1);
+  return result;
+}
+
 // Why: a filter may allow io_uring_setup and forbid io_uring_enter.
 int round_trip(io_uring& ring) {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   io_uring_prep_nop(sqe);
   io_uring_sqe_set_data64(sqe, 0);
   io_uring_cqe* cqe = nullptr;
-  if (const int error = io_uring_submit_and_wait(&ring, 1); error < 0) return error;
+  if (const int error = wait_despite_signals(ring); error < 0) return error;
   if (const int error = io_uring_peek_cqe(&ring, &cqe); error < 0) return error;
   const int result = cqe->res;
   io_uring_cqe_seen(&ring, cqe);
@@ -68,6 +77,7 @@ int round_trip(io_uring& ring) {
 
 io_uring open_ring(unsigned entries) {
   io_uring ring{};
+  entries = std::clamp(entries, 1u, largest_ring);
   if (const int error = open_with_what_memory_allows(ring, entries); error < 0) fail("io_uring_setup", -error, entries);
   if ((ring.features & IORING_FEAT_NODROP) == 0) {
     io_uring_queue_exit(&ring);
@@ -117,7 +127,11 @@ std::string explain_failure(const char* step, int error, unsigned entries, const
            ": blocked by a seccomp filter, as is usual in containers; run it with `--security-opt "
            "seccomp=PROFILE`, a profile that allows io_uring_setup, io_uring_enter and io_uring_register";
   }
-  if (refused) return failed + ": refused by a security module; look for io_uring in `dmesg` or the audit log";
+  if (refused) {
+    return failed +
+           ": neither kernel.io_uring_disabled nor a seccomp filter of this process forbids it, so a security module "
+           "such as SELinux does; look for io_uring in the audit log";
+  }
   if (error == ENOSYS) {
     return failed + fmt::format(
                         ": this kernel ({}) has no io_uring; ringlet needs Linux 6.1 or newer, built with "
