@@ -127,8 +127,13 @@ void detail::posted_function_failed() noexcept {
   this_loop().fail(std::current_exception());
 }
 
+// Why the reference: the work may end the loop while push() is not yet done with the mailbox.
 bool scheduler::push_work(detail::remote_work& work) noexcept {
-  return mailbox_->push(work);
+  detail::mailbox& box = *mailbox_;
+  box.add_reference();
+  const bool accepted = box.push(work);
+  box.drop_reference();
+  return accepted;
 }
 
 void scheduler::read_clock() noexcept {
