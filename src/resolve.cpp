@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <memory>
 #include <optional>
 
 #include <netdb.h>
@@ -80,8 +81,9 @@ class look_up_awaiter final : public detail::wait {
   }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> here) {
-    job_ = new look_up_job(std::move(host_), port_, *this);
-    default_pool().submit(*job_);
+    auto job = std::make_unique<look_up_job>(std::move(host_), port_, *this);
+    default_pool().submit(*job);
+    job_ = job.release();
     detail::park(here, *this);
     detail::this_loop().offload_began();
   }
