@@ -38,6 +38,11 @@ Address read_as(const std::array<std::byte, 112>& bytes) noexcept {
 
 constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
 
+constexpr std::size_t smallest_size(int family) noexcept {
+  if (family == AF_INET) return sizeof(sockaddr_in);
+  return family == AF_INET6 ? sizeof(sockaddr_in6) : path_offset;
+}
+
 }  // namespace
 
 endpoint::endpoint() {
@@ -70,10 +75,14 @@ endpoint::endpoint(std::string_view host, std::uint16_t port) {
 }
 
 endpoint::endpoint(const sockaddr* address, std::size_t size) {
-  const bool known = size >= sizeof(sa_family_t) && size <= address_.size() &&
-                     (address->sa_family == AF_INET || address->sa_family == AF_INET6 || address->sa_family == AF_UNIX);
+  const int family = size >= sizeof(sa_family_t) ? address->sa_family : AF_UNSPEC;
+  const bool known = family == AF_INET || family == AF_INET6 || family == AF_UNIX;
   if (!known) throw std::invalid_argument("bad endpoint: an address of this family is not supported");
-  set(address, size);
+  const std::size_t used = family == AF_UNIX ? size : smallest_size(family);
+  if (size < smallest_size(family) || used > address_.size()) {
+    throw std::invalid_argument("bad endpoint: an address of this family does not have this size");
+  }
+  set(address, used);
 }
 
 void endpoint::set(const void* address, std::size_t size) noexcept {
@@ -85,10 +94,11 @@ void endpoint::set_unix(std::string_view path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty()) reject("unix:", "the path is empty");
-  if (path.size() >= sizeof address.sun_path) reject(path, "the path of a unix-domain socket has at most 107 bytes");
+  const bool abstract = path.front() == '@';
+  const std::size_t longest = sizeof address.sun_path - (abstract ? 0 : 1);  // an abstract name has no zero at its end
+  if (path.size() > longest) reject(path, "the path of a unix-domain socket has at most 107 bytes");
   if (path.find('\0') != std::string_view::npos) reject("unix:", "the path contains a zero byte");
   std::memcpy(address.sun_path, path.data(), path.size());
-  const bool abstract = path.front() == '@';
   if (abstract) address.sun_path[0] = '\0';
   set(&address, path_offset + path.size() + (abstract ? 0 : 1));
 }
