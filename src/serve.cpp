@@ -13,7 +13,6 @@
 #include <cerrno>
 
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include <fmt/format.h>
 
@@ -84,8 +83,20 @@ class server {
     co_await shield(with_nursery([this](nursery& n) { return keep_open(n); }));
   }
 
+  /// The time in which sessions can begin. Why: a connection may still come in when a failure has ended them all.
+  class admission {
+   public:
+    admission(server& s, nursery& n) noexcept : server_(s) { server_.sessions_ = &n; }
+    admission(const admission&) = delete;
+    admission& operator=(const admission&) = delete;
+    ~admission() { server_.sessions_ = nullptr; }
+
+   private:
+    server& server_;
+  };
+
   task<> keep_open(nursery& n) {
-    sessions_ = &n;
+    const admission guard(*this, n);
     sessions_open_.set();
     co_await stopping_.wait();
     if (how_.on_drain_) how_.on_drain_();
@@ -97,7 +108,7 @@ class server {
 
   // The session reads what has arrived, and then the end of the stream.
   static void end_input(const socket& peer) noexcept {
-    if (!peer.closed()) ::shutdown(peer.fd(), SHUT_RD);
+    if (!peer.closed()) this_driver().end_input(peer.fd());
   }
 
   task<> stop() {
@@ -130,6 +141,7 @@ class server {
   }
 
   void admit(tcp_stream client) {
+    if (sessions_ == nullptr) return;
     if (active_ < how_.max_connections_) {
       ++active_;
       sessions_->spawn([this](tcp_stream c) { return session(std::move(c)); }, std::move(client));
@@ -209,7 +221,7 @@ class server {
   session_handler& handler_;
   serve_options how_;
 
-  nursery* sessions_ = nullptr;  // set before sessions_open_
+  nursery* sessions_ = nullptr;  // null: no session can begin, not yet or not any more
   event sessions_open_;
   event stopping_;
   event all_gone_;  // meaningful while stopping

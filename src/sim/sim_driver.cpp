@@ -39,6 +39,14 @@ void sim_driver::cancel(io_op& op) noexcept {
   finish(op, -ECANCELED, faults_.delay_);
 }
 
+void sim_driver::end_input(int fd) noexcept {
+  const auto at = fds_.find(fd);
+  if (at == fds_.end()) return;
+  at->second.at_end = true;
+  ++at->second.changes;
+  advance_pending();
+}
+
 void sim_driver::close(int fd) noexcept {
   const auto at = fds_.find(fd);
   if (at != fds_.end()) {

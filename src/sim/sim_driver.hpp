@@ -21,6 +21,7 @@ class sim_driver final : public io_driver {
 
   void submit(io_op& op) noexcept override;
   void cancel(io_op& op) noexcept override;
+  void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
 
   void wait(time_point deadline) noexcept override;

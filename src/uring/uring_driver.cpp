@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace ringlet::detail {
@@ -231,6 +232,11 @@ void uring_driver::dispatch(const completion& done) noexcept {
 std::size_t uring_driver::in_flight() const noexcept {
   const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
   return in_flight_ - own + (postponed_.empty() ? 0 : 1);
+}
+
+// Nothing to look at: it only fails for a connection that has ended anyway.
+void uring_driver::end_input(int fd) noexcept {
+  ::shutdown(fd, SHUT_RD);
 }
 
 void uring_driver::close(int fd) noexcept {

@@ -37,6 +37,9 @@ class io_driver : public reactor {
   /// Asks for an early end of an operation in flight. It still completes exactly once for good, in its own time.
   virtual void cancel(io_op& op) noexcept = 0;
 
+  /// Who reads the descriptor gets what has arrived, and then the end of the stream.
+  virtual void end_input(int fd) noexcept = 0;
+
   /// Closes a descriptor that no operation in flight uses.
   virtual void close(int fd) noexcept = 0;
 
