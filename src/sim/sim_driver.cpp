@@ -56,7 +56,9 @@ void sim_driver::close(int fd) noexcept {
       peer->second.peer = -1;
       ++peer->second.changes;
     }
+    const std::deque<int> never_accepted = std::move(at->second.backlog);
     fds_.erase(at);
+    for (const int connection : never_accepted) close(connection);
     advance_pending();
   }
   ::close(fd);
@@ -220,6 +222,7 @@ sim_driver::step sim_driver::poll(const simulated_fd& at, const io_request& requ
   if (readable) events |= POLLIN;
   if (writable(at)) events |= POLLOUT;
   events &= request.flags;
+  if (at.at_end) events |= POLLRDHUP;
   if (hung_up) events |= POLLHUP;
   return events == 0 ? std::nullopt : step(static_cast<int>(events));
 }
