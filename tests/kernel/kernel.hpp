@@ -1,0 +1,110 @@
+// Test kit: what tests on the real kernel share: a time limit, connected streams, pipes, and sockets from outside.
+#pragma once
+
+#include "kit/catch.hpp"
+
+#include <ringlet/ringlet.hpp>
+
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kernel {
+
+using namespace ringlet;
+using namespace std::chrono_literals;
+
+/// No test takes longer: what hangs fails with timed_out.
+inline constexpr auto time_limit = 60s;
+
+/// body: () -> task<>. Runs on a ring, and fails when it hangs.
+template <class Body>
+void in_time(const options& how, Body body) {
+  run(how, [&]() -> task<> {
+    auto work = body();
+    co_await with_timeout(time_limit, std::move(work));
+  });
+}
+
+template <class Body>
+void in_time(Body body) {
+  in_time(options(), std::move(body));
+}
+
+/// Both ends of a connection over loopback.
+struct connection {
+  tcp_stream client;
+  tcp_stream server;
+};
+task<connection> connect_pair();
+
+/// Makes both buffers of a socket small. Why not smaller: with windows of less than a segment of loopback, TCP goes at
+/// the pace of its timers.
+void shrink_buffers(int fd);
+
+/// Writes until no more is taken; gives how much that was. Bounded.
+std::size_t fill(int fd);
+
+struct pipe_ends {
+  unique_fd read;
+  unique_fd write;
+};
+pipe_ends make_pipe(int flags = 0);
+
+/// A TCP socket that listens on loopback, outside of any loop. backlog: as for listen(2).
+class plain_listener {
+ public:
+  explicit plain_listener(int backlog = 16);
+  int fd() const noexcept { return fd_.get(); }
+  endpoint where() const { return where_; }
+
+ private:
+  unique_fd fd_;
+  endpoint where_;
+};
+
+/// A blocking socket connected to `where`, outside of any loop.
+unique_fd plain_connect(const endpoint& where);
+
+/// An address on loopback where nobody listens.
+endpoint closed_port();
+
+/// The descriptors that are open now.
+std::set<int> open_descriptors();
+
+inline std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+/// The errno value with which `body`, () -> task<>, fails; 0 when it does not.
+template <class Body>
+task<int> error_of(Body body) {
+  try {
+    auto work = body();
+    co_await std::move(work);
+  } catch (const std::system_error& e) {
+    co_return e.code().value();
+  }
+  co_return 0;
+}
+
+// Why these are functions: with g++ 12 a co_await inside CHECK(...) is evaluated twice, for the macro repeats its
+// expression in a condition that is always false, behind an &&.
+
+/// `body`, () -> task<>, must fail with this errno value.
+template <class Body>
+task<> expect_error(int expected, Body body) {
+  const int error = co_await error_of(std::move(body));
+  CHECK(error == expected);
+}
+
+/// What is read at once must be this; empty is the end of the stream.
+task<> expect_text(socket_stream& from, std::string expected);
+
+}  // namespace kernel
