@@ -72,6 +72,17 @@ class plain_listener {
 /// A blocking socket connected to `where`, outside of any loop.
 unique_fd plain_connect(const endpoint& where);
 
+/// Listens, but takes no more connections: a connect to it waits.
+class full_listener {
+ public:
+  full_listener();
+  endpoint where() const { return listener_.where(); }
+
+ private:
+  plain_listener listener_;
+  std::vector<unique_fd> clients_;
+};
+
 /// An address on loopback where nobody listens.
 endpoint closed_port();
 

@@ -1,34 +1,9 @@
 // Tests on the kernel: making connections, and what is left when one cannot be made.
 #include "kernel.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <array>
 
 using namespace kernel;
-
-namespace {
-
-/// Listens, but takes no more connections: a connect to it waits.
-class full_listener {
- public:
-  full_listener() : listener_(0) {
-    for (int count = 0; count < 4; ++count) clients_.push_back(try_connect());
-  }
-  endpoint where() const { return listener_.where(); }
-
- private:
-  unique_fd try_connect() {
-    unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const endpoint to = listener_.where();
-    [[maybe_unused]] const int pending = ::connect(fd.get(), to.data(), static_cast<socklen_t>(to.size()));
-    return fd;
-  }
-
-  plain_listener listener_;
-  std::vector<unique_fd> clients_;
-};
-
-}  // namespace
 
 TEST_CASE("connect: a refused connection is an error that names the address, and leaves no socket") {
   in_time([]() -> task<> {
@@ -58,7 +33,7 @@ TEST_CASE("connect: an address that cannot be reached is an error, and leaves no
 
 TEST_CASE("connect: one that is not answered can be timed out, and leaves no socket") {
   in_time([]() -> task<> {
-    full_listener nobody_answers;
+    const full_listener nobody_answers;
     const auto before = open_descriptors();
     bool too_slow = false;
     try {
@@ -114,7 +89,7 @@ TEST_CASE("connect: by name, fails with the error of an address when all fail, a
 
 TEST_CASE("connect: by name, a cancelled one leaves no socket") {
   in_time([]() -> task<> {
-    full_listener nobody_answers;
+    const full_listener nobody_answers;
     co_await resolve("localhost", 1);
     const auto before = open_descriptors();
     auto connecting = tcp_stream::connect("localhost", nobody_answers.where().port());
