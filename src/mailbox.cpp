@@ -41,7 +41,10 @@ void mailbox::drop_handle() noexcept {
 
 remote_work* mailbox::take_all() noexcept {
   if (top_.load(std::memory_order_relaxed) == nullptr) return nullptr;
-  remote_work* newest = top_.exchange(nullptr, std::memory_order_acquire);
+  return reverse(top_.exchange(nullptr, std::memory_order_acquire));
+}
+
+remote_work* mailbox::reverse(remote_work* newest) noexcept {
   remote_work* oldest = nullptr;
   while (newest != nullptr) {
     remote_work* next = newest->next_;
@@ -59,12 +62,11 @@ bool mailbox::fall_asleep() noexcept {
   return false;
 }
 
-bool mailbox::close() noexcept {
-  remote_work* none = nullptr;
-  if (!top_.compare_exchange_strong(none, closed(), std::memory_order_acq_rel)) return false;
+remote_work* mailbox::close() noexcept {
+  remote_work* newest = top_.exchange(closed(), std::memory_order_acq_rel);
   const std::lock_guard lock(waking_);
   world_ = nullptr;
-  return true;
+  return reverse(newest);
 }
 
 }  // namespace ringlet::detail

@@ -104,14 +104,18 @@ void scheduler::run(task_record& root) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Invariant: what post() accepted is run; what comes later is refused.
-void scheduler::close_mailbox() {
-  while (!mailbox_->close()) run_posted();
-}
-
 void scheduler::run_posted() noexcept {
   mailbox_->wake_up();
-  for (detail::remote_work* work = mailbox_->take_all(); work != nullptr;) {
+  run_all(mailbox_->take_all());
+}
+
+// Invariant: what post() accepted is run; what comes later is refused.
+void scheduler::close_mailbox() noexcept {
+  run_all(mailbox_->close());
+}
+
+void scheduler::run_all(detail::remote_work* work) noexcept {
+  while (work != nullptr) {
     detail::remote_work* next = work->next();
     work->run();
     work = next;

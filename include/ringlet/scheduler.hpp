@@ -186,12 +186,13 @@ class scheduler {
   void run_timed_step(detail::task_record& task) noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
+  void run_all(detail::remote_work* work) noexcept;
   void shuffle_batch();
   time_point next_deadline();
   time_point suspected_deadlock();
   void break_deadlock();
   void read_clock() noexcept;
-  void close_mailbox();
+  void close_mailbox() noexcept;
 
   // The state that turn() moves.
   ready_queue ready_;          // tasks that can run

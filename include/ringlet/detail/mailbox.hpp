@@ -33,8 +33,8 @@ class mailbox {
   bool fall_asleep() noexcept;
   void wake_up() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
 
-  /// Refuses all further work. False: there is some left, take it first. threads: the loop's.
-  bool close() noexcept;
+  /// Refuses all further work; gives what was pushed before, oldest first. Once only. threads: the loop's.
+  remote_work* close() noexcept;
 
   /// Counts the handles through which the loop may be woken at any time. threads: any.
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
@@ -44,6 +44,7 @@ class mailbox {
  private:
   ~mailbox() = default;
   static remote_work* closed() noexcept;
+  static remote_work* reverse(remote_work* newest) noexcept;
   void wake_loop() noexcept;
 
   std::atomic<int> references_{1};
