@@ -83,6 +83,8 @@ time_point scheduler::next_deadline() {
 // Nothing this loop knows of will wake it. Only a thread that holds a plain reference to it still could.
 time_point scheduler::suspected_deadlock() {
   const bool somebody_else_could = exposed_ && detail::foreign_threads() > 0;
+  const bool somebody_has = !mailbox_->empty();  // Why asked last: who posted may be gone by now
+  if (somebody_has) return long_ago;
   if (somebody_else_could) return detail::later(now(), std::chrono::seconds(1));
   break_deadlock();
   return long_ago;

@@ -39,7 +39,7 @@ class mailbox {
   /// Counts the handles through which the loop may be woken at any time. threads: any.
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
   void drop_handle() noexcept;
-  bool has_handles() const noexcept { return handles_.load(std::memory_order_relaxed) > 0; }
+  bool has_handles() const noexcept { return handles_.load(std::memory_order_acquire) > 0; }
 
  private:
   ~mailbox() = default;
