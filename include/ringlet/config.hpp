@@ -18,10 +18,19 @@
 #if __has_feature(address_sanitizer)
 #define RINGLET_ASAN 1
 #endif
+#if __has_feature(thread_sanitizer)
+#define RINGLET_TSAN 1
+#endif
 #endif
 #if defined(__SANITIZE_ADDRESS__)
 #define RINGLET_ASAN 1
 #endif
 #ifndef RINGLET_ASAN
 #define RINGLET_ASAN 0
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define RINGLET_TSAN 1
+#endif
+#ifndef RINGLET_TSAN
+#define RINGLET_TSAN 0
 #endif

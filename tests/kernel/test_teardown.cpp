@@ -156,3 +156,14 @@ TEST_CASE("teardown: a result is returned although operations were in flight") {
   });
   CHECK(answer == 42);
 }
+
+TEST_CASE("teardown: a deadlock is found although the kernel keeps a thread for the ring") {
+  const auto stuck = []() -> task<> {
+    connection ends = co_await connect_pair();
+    co_await ends.client.shutdown_send();
+    this_scheduler();  // from here on another thread could know this loop
+    event never;
+    co_await never.wait();
+  };
+  CHECK_THROWS_AS(run(stuck), deadlock_error);
+}
