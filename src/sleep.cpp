@@ -11,10 +11,10 @@ ticker::ticker(duration period) : period_(period) {
   next_ = detail::later(detail::this_loop().now(), period);
 }
 
-detail::sleep_awaiter ticker::next() noexcept {
+ticker::awaiter ticker::next() noexcept {
   const time_point now = detail::this_loop().now();
   if (next_ < now) next_ += (now - next_) / period_ * period_;
-  return detail::sleep_awaiter(std::exchange(next_, detail::later(next_, period_)));
+  return {*this, next_};
 }
 
 }  // namespace ringlet

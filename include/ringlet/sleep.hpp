@@ -10,7 +10,7 @@ namespace ringlet {
 namespace detail {
 
 /// A wait that a timer ends.
-class sleep_awaiter final : public wait, private timer {
+class sleep_awaiter : public wait, private timer {
  public:
   explicit sleep_awaiter(duration length) noexcept : length_(length) {}
   explicit sleep_awaiter(time_point deadline) noexcept : deadline_(deadline) {}
@@ -103,12 +103,25 @@ class ticker {
   /// period: more than zero. errors: std::invalid_argument.
   explicit ticker(duration period);
 
+  class [[nodiscard]] awaiter final : public detail::sleep_awaiter {
+   public:
+    awaiter(ticker& t, time_point tick) noexcept : sleep_awaiter(tick), ticker_(t), tick_(tick) {}
+    void await_resume() const {
+      sleep_awaiter::await_resume();
+      ticker_.next_ = detail::later(tick_, ticker_.period_);
+    }
+
+   private:
+    ticker& ticker_;
+    time_point tick_;
+  };
+
   /// Suspends until the next tick. cancel: safe, the tick comes later.
-  [[nodiscard]] detail::sleep_awaiter next() noexcept;
+  awaiter next() noexcept;
 
  private:
   duration period_;
-  time_point next_;
+  time_point next_;  // the first tick that was not given yet
 };
 
 }  // namespace ringlet
