@@ -86,10 +86,7 @@ class [[maybe_unused]] job {
     explicit awaiter(detail::ref<detail::child_with_result<R>> child) noexcept
         : join_wait(*child), child_(std::move(child)) {}
 
-    bool await_ready() noexcept {
-      if (child_->done()) return detail::within_budget();
-      return refuse_if_cancelled();
-    }
+    bool await_ready() noexcept { return refuse_if_cancelled() || (child_->done() && detail::within_budget()); }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (child_->done()) return detail::preempt(here);
