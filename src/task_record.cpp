@@ -4,6 +4,10 @@
 
 namespace ringlet::detail {
 
+scope::scope(const scope& other) noexcept : shielded_(other.shielded_) {
+  RINGLET_CHECK(!other.entered(), "a cancel scope was moved while in use");
+}
+
 scope::~scope() {
   RINGLET_CHECK(host_ == nullptr || this == &host_->base_, "a cancel scope was destroyed while in use");
 }

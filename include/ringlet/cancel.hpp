@@ -34,46 +34,68 @@ maybe<T> to_maybe(outcome<T>& result) {
   }
 }
 
-/// Awaits inside a scope of its own. Derived classes say when it begins and what its end means.
-template <class A>
+/// Awaits inside a scope of its own. Derived classes say what the end of the scope means.
+/// Invariant: scopes that are nested in one expression are left from the innermost outwards, however the await ends.
+template <class A, class Scope>
 class scoped_awaiter {
  public:
   using value_type = await_result<A>;
 
+  bool await_ready() {
+    scope_.enter();
+    return or_leave([this] { return inner_.get().await_ready(); });
+  }
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
-    return suspend_on(inner_.get(), here);
+    return or_leave([this, here] { return suspend_on(inner_.get(), here); });
   }
 
  protected:
   template <class B>
-  scoped_awaiter(B&& awaitable, scope::kind kind) : inner_(std::forward<B>(awaitable)), scope_(kind), kind_(kind) {}
-  scoped_awaiter(scoped_awaiter&& other) noexcept
-      : inner_(std::move(other.inner_)), scope_(other.kind_), kind_(other.kind_) {}
+  scoped_awaiter(B&& awaitable, const Scope& s) : inner_(std::forward<B>(awaitable)), scope_(s) {}
+  scoped_awaiter(scoped_awaiter&&) = default;
   scoped_awaiter& operator=(scoped_awaiter&&) = delete;
   ~scoped_awaiter() = default;
 
   awaiter_holder<A> inner_;
-  scope scope_;
+  Scope scope_;
 
  private:
-  scope::kind kind_;
+  /// Why: an await that throws before it has begun to wait is not resumed any more.
+  template <class Step>
+  auto or_leave(Step step) {
+    try {
+      return step();
+    } catch (...) {
+      scope_.leave();
+      throw;
+    }
+  }
 };
 
 template <class A>
-class [[nodiscard]] shield_awaiter : public scoped_awaiter<A> {
+class [[nodiscard]] shield_awaiter : public scoped_awaiter<A, scope> {
  public:
   template <class B>
-  explicit shield_awaiter(B&& awaitable) : scoped_awaiter<A>(std::forward<B>(awaitable), scope::kind::shield) {}
+  explicit shield_awaiter(B&& awaitable)
+      : scoped_awaiter<A, scope>(std::forward<B>(awaitable), scope(scope::kind::shield)) {}
 
-  bool await_ready() {
-    this->scope_.enter();
-    return this->inner_.get().await_ready();
-  }
   decltype(auto) await_resume() {
-    this->scope_.leave();
+    const leave_at_end leave(this->scope_);
     return this->inner_.get().await_resume();
   }
+
+ private:
+  class leave_at_end {
+   public:
+    explicit leave_at_end(scope& s) noexcept : scope_(s) {}
+    leave_at_end(const leave_at_end&) = delete;
+    leave_at_end& operator=(const leave_at_end&) = delete;
+    ~leave_at_end() { scope_.leave(); }
+
+   private:
+    scope& scope_;
+  };
 };
 
 class [[nodiscard]] checkpoint_awaiter {
@@ -133,6 +155,8 @@ task<work_result<Body>> run_then_clean_up(Body body, Cleanup cleanup) {
 class cancel_scope {
  public:
   cancel_scope() = default;
+  cancel_scope(const cancel_scope&) = delete;
+  cancel_scope& operator=(const cancel_scope&) = delete;
 
   /// Makes every await inside the scope throw `cancelled`, now and from now on. Before run(): it starts cancelled.
   void cancel() noexcept { scope_.cancel(); }

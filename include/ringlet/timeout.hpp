@@ -10,47 +10,49 @@ namespace ringlet {
 
 namespace detail {
 
-/// Cancels its scope when its time is over.
-template <class A>
-class deadline_awaiter : public scoped_awaiter<A>, private timer {
+/// A scope that is cancelled when its time is over.
+class deadline_scope final : public scope, private timer {
  public:
-  template <class B>
-  deadline_awaiter(B&& awaitable, duration length, time_point deadline)
-      : scoped_awaiter<A>(std::forward<B>(awaitable), scope::kind::plain), length_(length), deadline_(deadline) {}
+  explicit deadline_scope(duration length) noexcept : length_(length) {}
+  explicit deadline_scope(time_point deadline) noexcept : deadline_(deadline) {}
 
-  bool await_ready() {
+  void enter() noexcept {
     scheduler& loop = this_loop();
     const time_point deadline = deadline_ == never ? later(loop.now(), length_) : deadline_;
-    this->scope_.enter();
+    scope::enter();
     if (deadline <= loop.now()) {
-      this->scope_.cancel();
+      cancel();
     } else if (deadline != never) {
       loop.add_timer(*this, deadline);
     }
-    return this->inner_.get().await_ready();
   }
-
- protected:
-  /// Ends the scope. True: the time was over, and that is why the work inside was cancelled, if it was.
-  bool close() noexcept {
+  void leave() noexcept {
     this_loop().remove_timer(*this);
-    const bool expired = this->scope_.catches();
-    this->scope_.leave();
-    return expired;
-  }
-
-  /// Resumes the work; true when the deadline ended it.
-  bool ended_by_deadline(outcome<typename scoped_awaiter<A>::value_type>& result) noexcept {
-    const bool expired = close();
-    resume_into(result, this->inner_.get());
-    return expired && result.was_cancelled();
+    scope::leave();
   }
 
  private:
-  void fire() noexcept override { this->scope_.cancel(); }
+  void fire() noexcept override { cancel(); }
 
-  duration length_;
-  time_point deadline_;  // never: length_ counts
+  duration length_ = duration::max();
+  time_point deadline_ = never;  // never: length_ counts
+};
+
+template <class A>
+class deadline_awaiter : public scoped_awaiter<A, deadline_scope> {
+ public:
+  template <class B>
+  deadline_awaiter(B&& awaitable, const deadline_scope& s)
+      : scoped_awaiter<A, deadline_scope>(std::forward<B>(awaitable), s) {}
+
+ protected:
+  /// Resumes the work and ends the scope; true when the deadline ended the work.
+  bool ended_by_deadline(outcome<typename deadline_awaiter::value_type>& result) noexcept {
+    resume_into(result, this->inner_.get());
+    const bool expired = this->scope_.catches();
+    this->scope_.leave();
+    return expired && result.was_cancelled();
+  }
 };
 
 template <class A>
@@ -58,8 +60,8 @@ class [[nodiscard]] timeout_awaiter final : public deadline_awaiter<A> {
  public:
   using deadline_awaiter<A>::deadline_awaiter;
 
-  typename scoped_awaiter<A>::value_type await_resume() {
-    outcome<typename scoped_awaiter<A>::value_type> result;
+  typename deadline_awaiter<A>::value_type await_resume() {
+    outcome<typename deadline_awaiter<A>::value_type> result;
     if (this->ended_by_deadline(result)) throw timed_out();
     return result.take();
   }
@@ -70,8 +72,8 @@ class [[nodiscard]] move_on_awaiter final : public deadline_awaiter<A> {
  public:
   using deadline_awaiter<A>::deadline_awaiter;
 
-  maybe<typename scoped_awaiter<A>::value_type> await_resume() {
-    using value = typename scoped_awaiter<A>::value_type;
+  maybe<typename deadline_awaiter<A>::value_type> await_resume() {
+    using value = typename deadline_awaiter<A>::value_type;
     outcome<value> result;
     if (this->ended_by_deadline(result)) return maybe<value>();
     return to_maybe(result);
@@ -85,20 +87,20 @@ class [[nodiscard]] move_on_awaiter final : public deadline_awaiter<A> {
 /// cancel: goes through to `a`.
 template <class A>
 detail::timeout_awaiter<std::decay_t<A>> with_timeout(duration length, A&& a) {
-  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), length, never);
+  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(length));
 }
 
 /// As with_timeout, until a point in time.
 template <class A>
 detail::timeout_awaiter<std::decay_t<A>> with_deadline(time_point when, A&& a) {
-  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), duration::max(), when);
+  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(when));
 }
 
 /// Awaits `a` for at most `length`; gives optional<T>, or bool for void: empty when the time was over.
 /// errors: what `a` throws. cancel: goes through to `a`.
 template <class A>
 detail::move_on_awaiter<std::decay_t<A>> move_on_after(duration length, A&& a) {
-  return detail::move_on_awaiter<std::decay_t<A>>(std::forward<A>(a), length, never);
+  return detail::move_on_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(length));
 }
 
 }  // namespace ringlet

@@ -49,7 +49,7 @@ class scope {
   enum class kind : unsigned char { plain, shield };
 
   explicit scope(kind k = kind::plain) noexcept : shielded_(k == kind::shield) {}
-  scope(const scope&) = delete;
+  scope(const scope& other) noexcept;  // Why: awaiters move until they are awaited; a scope in use is never copied.
   scope& operator=(const scope&) = delete;
   ~scope();
 
