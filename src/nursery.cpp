@@ -21,11 +21,11 @@ void nursery::child_finished(detail::child_base& child) noexcept {
 }
 
 void nursery::fail(std::exception_ptr error) noexcept {
-  if (error_) {
-    detail::this_loop().count_unseen_error();
-  } else {
+  if (!error_) {
     error_ = std::move(error);
     cancel();
+  } else if (error != error_) {  // Why: a body that awaits its failed child passes the same exception on.
+    detail::this_loop().count_unseen_error();
   }
 }
 
