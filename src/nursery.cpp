@@ -16,6 +16,8 @@ nursery::~nursery() {
 void nursery::child_finished(detail::child_base& child) noexcept {
   child.unlink();
   --size_;
+  const bool by_us = requested() || child.base_scope().requested();
+  if (child.was_cancelled() && cancelled() && !by_us) interrupted_ = true;
   if (std::exception_ptr error = child.error()) fail(std::move(error));
   if (size_ == 0 && joiner_ != nullptr) detail::this_loop().wake(*std::exchange(joiner_, nullptr)->waiter());
 }

@@ -61,6 +61,7 @@ class nursery : private detail::scope, private detail::parent {
   detail::sibling_list children_;
   std::size_t size_ = 0;
   std::exception_ptr error_;        // null: nothing has failed
+  bool interrupted_ = false;        // a cancel request from outside has ended a child
   join_awaiter* joiner_ = nullptr;  // null: the body still runs
 };
 
@@ -140,6 +141,8 @@ class nursery_access {
     if (nursery_.error_) std::rethrow_exception(std::move(nursery_.error_));
   }
 
+  bool interrupted() const noexcept { return nursery_.interrupted_; }
+
   template <class R>
   static outcome<R>& result_of(const job<R>& finished) noexcept {
     return finished.child_->result();
@@ -217,6 +220,7 @@ task<R> run_nursery(Body body) {
     if constexpr (std::is_void_v<R>) co_return;
     throw task_cancelled("the nursery was cancelled before its body had a result");
   }
+  if (children.interrupted()) throw cancelled{};  // Why: what the children were to do has not been done
   co_return result.take();
 }
 
@@ -224,7 +228,8 @@ task<R> run_nursery(Body body) {
 
 /// `co_await with_nursery(body)` runs body(nursery&), a task<R>, and all tasks spawned there; gives what body returned.
 /// errors: the first of the body's or a child's, once all have ended; task_cancelled if the nursery was cancelled
-/// before a body with a result had one. cancel: reaches the body and all children, and waits for them.
+/// before a body with a result had one. cancel: reaches the body and all children, and waits for them; the result is
+/// given only if none of them was ended by it.
 template <class F>
 auto with_nursery(F&& body) {
   RINGLET_REQUIRE_SAFE_CLOSURE(F);

@@ -116,6 +116,7 @@ class child_base : public task_record, public counted<child_base> {
  public:
   bool done() const noexcept { return parent_ == nullptr; }
   virtual std::exception_ptr error() const noexcept = 0;
+  virtual bool was_cancelled() const noexcept = 0;
   void last_reference_gone() noexcept { delete this; }
 
   /// lifetime: the parent outlives the child's run.
@@ -156,6 +157,7 @@ template <class R>
 class child_with_result : public child_base {
  public:
   std::exception_ptr error() const noexcept override { return result_.has_error() ? result_.error() : nullptr; }
+  bool was_cancelled() const noexcept override { return result_.was_cancelled(); }
   outcome<R>& result() noexcept { return result_; }
 
   /// The result, once. errors: the task's own, or task_cancelled.
