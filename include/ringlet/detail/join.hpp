@@ -33,6 +33,7 @@ task<> settle(A awaitable, outcome<await_result<A>>* result, nursery_access* chi
 
 template <class A>
 void spawn_settling(nursery_access& children, A& awaitable, outcome<await_result<A>>& result, join_until until) {
+  result.set_cancelled();  // Why: a child that is cancelled before it begins does not come to say so
   children.get().spawn(settle<A>, std::move(awaitable), borrowed(&result), borrowed(&children), until);
 }
 
