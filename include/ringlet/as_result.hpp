@@ -24,21 +24,34 @@ class [[nodiscard]] result_awaiter {
   template <class B>
   explicit result_awaiter(B&& awaitable) : inner_(std::forward<B>(awaitable)) {}
 
-  bool await_ready() { return inner_.get().await_ready(); }
+  bool await_ready() {
+    try {
+      return inner_.get().await_ready();
+    } catch (const std::system_error& e) {
+      early_error_ = e.code();
+      return true;
+    }
+  }
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
-    return suspend_on(inner_.get(), here);
+    try {
+      return suspend_on(inner_.get(), here);
+    } catch (const std::system_error& e) {
+      early_error_ = e.code();
+      return here;
+    }
   }
 
   bool await_cancelled() noexcept {
     if constexpr (reports_cancel<std::remove_reference_t<decltype(inner_.get())>>) {
-      return inner_.get().await_cancelled();
+      return !early_error_ && inner_.get().await_cancelled();
     } else {
       return false;
     }
   }
 
   result<value_type> await_resume() {
+    if (early_error_) return result<value_type>(early_error_);
     auto& inner = inner_.get();
     if constexpr (reports_error<std::remove_reference_t<decltype(inner)>>) {
       if (const std::error_code error = inner.await_error()) return result<value_type>(error);
@@ -61,6 +74,7 @@ class [[nodiscard]] result_awaiter {
 
  private:
   awaiter_holder<A> inner_;
+  std::error_code early_error_;  // of an await that failed before it could wait
 };
 
 }  // namespace detail

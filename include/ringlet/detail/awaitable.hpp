@@ -147,19 +147,36 @@ class outcome_awaiter {
   template <class B>
   explicit outcome_awaiter(B&& awaitable) : inner_(std::forward<B>(awaitable)) {}
 
-  bool await_ready() { return inner_.get().await_ready(); }
+  bool await_ready() noexcept {
+    try {
+      return inner_.get().await_ready();
+    } catch (...) {
+      failed_early_ = std::current_exception();
+      return true;
+    }
+  }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
-    return suspend_on(inner_.get(), here);
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
+    try {
+      return suspend_on(inner_.get(), here);
+    } catch (...) {
+      failed_early_ = std::current_exception();
+      return here;
+    }
   }
   outcome<value_type> await_resume() noexcept {
     outcome<value_type> result;
-    resume_into(result, inner_.get());
+    if (failed_early_) [[unlikely]] {
+      result.set_error(std::move(failed_early_));
+    } else {
+      resume_into(result, inner_.get());
+    }
     return result;
   }
 
  private:
   awaiter_holder<A> inner_;
+  std::exception_ptr failed_early_;  // null: the wait has begun, and its end says how it went
 };
 
 template <class A>
