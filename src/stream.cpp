@@ -77,8 +77,16 @@ void whole_transfer::await_resume() const {
 shutdown_awaiter::shutdown_awaiter(socket& s) noexcept
     : stream_op(s, direction::out, io_request{io_code::shutdown, s.fd(), nullptr, SHUT_WR}) {}
 
+bool shutdown_awaiter::peer_has_gone() const noexcept {
+  return result() == -ENOTCONN;
+}
+
+std::error_code shutdown_awaiter::await_error() const noexcept {
+  return peer_has_gone() ? std::error_code() : stream_op::await_error();
+}
+
 void shutdown_awaiter::await_resume() const {
-  if (result() != -ENOTCONN) take_result();
+  if (!peer_has_gone()) take_result();
 }
 
 }  // namespace detail

@@ -69,7 +69,11 @@ class [[nodiscard]] whole_transfer final : public stream_op {
 class [[nodiscard]] shutdown_awaiter final : public stream_op {
  public:
   explicit shutdown_awaiter(socket& s) noexcept;
+  std::error_code await_error() const noexcept;
   void await_resume() const;
+
+ private:
+  bool peer_has_gone() const noexcept;
 };
 
 }  // namespace detail
