@@ -4,6 +4,7 @@
 
 #include <ringlet/detail/wait_queue.hpp>
 
+#include <cstdint>
 #include <system_error>
 
 namespace ringlet {
@@ -18,7 +19,7 @@ class mutex {
   mutex& operator=(const mutex&) = delete;
   ~mutex() {
     RINGLET_CHECK(waits_.empty(), "a mutex was destroyed with {} tasks waiting for it", waits_.size());
-    RINGLET_CHECK(holder_ == nullptr, "a mutex was destroyed while task {} held it", holder_->id());
+    RINGLET_CHECK(holder_ == nobody, "a mutex was destroyed while task {} held it", holder_);
   }
 
   /// Unlocks at its end. Empty after a move, after unlock(), or from a failed try_lock().
@@ -50,12 +51,12 @@ class mutex {
     explicit awaiter(mutex& m) noexcept : mutex_(m) {}
     bool await_ready() {
       if (refuse_if_cancelled()) return true;
-      if (mutex_.holder_ == detail::current.task) throw_relock();
+      if (mutex_.holder_ == myself()) throw_relock();
       return mutex_.take_if_free() && detail::within_budget();
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (mutex_.holder_ == detail::current.task) return detail::preempt(here);
+      if (mutex_.holder_ == myself()) return detail::preempt(here);
       mutex_.waits_.park(here, *this);
       return std::noop_coroutine();
     }
@@ -81,18 +82,27 @@ class mutex {
   guard try_lock() noexcept { return take_if_free() ? guard(*this) : guard(); }
 
  private:
+  static constexpr std::uint64_t nobody = 0;
+  static constexpr std::uint64_t no_task = ~std::uint64_t{0};
+
+  static std::uint64_t myself() noexcept {
+    const detail::task_record* task = detail::current.task;
+    return task == nullptr ? no_task : task->id();
+  }
+
   bool take_if_free() noexcept {
-    if (holder_ != nullptr) return false;
-    holder_ = detail::current.task;
+    if (holder_ != nobody) return false;
+    holder_ = myself();
     return true;
   }
 
   void hand_over() noexcept {
     const awaiter* next = waits_.wake_one();
-    holder_ = next == nullptr ? nullptr : next->waiter();
+    holder_ = next == nullptr ? nobody : next->waiter()->id();
   }
 
-  detail::task_record* holder_ = nullptr;  // null: free, and nobody waits
+  // Why a number: a guard may outlive the task that locked, and a new task may lie where that one lay.
+  std::uint64_t holder_ = nobody;  // nobody: free, and none waits; no_task: a posted function; else the task's number
   detail::wait_queue<awaiter> waits_;
 };
 
