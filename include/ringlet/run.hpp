@@ -111,7 +111,7 @@ R result_of_root(child_with_result<R>& root) {
 /// run(); task_cancelled when a signal ended a task<R> that had no R yet. A task<void> that a signal ended just
 /// returns. lifetime: `f` and `args` are copied or moved in and live until run() returns.
 template <class F, class... Args>
-auto run(const options& how, F&& f, Args&&... args) {
+decltype(auto) run(const options& how, F&& f, Args&&... args) {
   using result = detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>;
   using child = detail::child<result, std::decay_t<F>, std::decay_t<Args>...>;
   detail::loop loop(how);
@@ -123,7 +123,7 @@ auto run(const options& how, F&& f, Args&&... args) {
 /// The same with default options.
 template <class F, class... Args>
   requires(!std::derived_from<std::decay_t<F>, options>)
-auto run(F&& f, Args&&... args) {
+decltype(auto) run(F&& f, Args&&... args) {
   return run(options(), std::forward<F>(f), std::forward<Args>(args)...);
 }
 
