@@ -20,8 +20,8 @@ using detail::task_record;
 
 // "ringlet::task<int> (anonymous namespace)::serve(int) [with ...]" becomes "(anonymous namespace)::serve".
 std::string_view short_name(std::string_view function) {
-  if (function.find("operator()") != std::string_view::npos) return "a lambda";
   function = function.substr(0, function.find(" ["));
+  if (function.find("operator()") != std::string_view::npos) return "a lambda";
   int depth = 0;
   std::size_t end = function.size();
   for (std::size_t at = function.size(); at-- > 0;) {
