@@ -6,6 +6,7 @@
 #include <ringlet/nursery.hpp>
 #include <ringlet/timeout.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -153,10 +154,10 @@ struct waiters {
 
   void check() const {
     CHECK(e.is_set() == model_is_set);
-    for (const auto& w : all) {
-      CHECK(w->waits == w->expected_to_wait);
-      CHECK(w->was_cancelled == w->cancelled_by_us);
-    }
+    const bool agree = std::all_of(all.begin(), all.end(), [](const auto& w) {
+      return w->waits == w->expected_to_wait && w->was_cancelled == w->cancelled_by_us;
+    });
+    CHECK(agree);
   }
 };
 
