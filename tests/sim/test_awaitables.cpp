@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include <poll.h>
+
 using namespace ringlet;
 using namespace std::chrono_literals;
 
@@ -86,7 +88,7 @@ std::vector<row> all_rows() {
   rows.push_back(waits("accept", [](surroundings& s) { return s.listener.accept(); }));
   rows.push_back(waits("readable", [](surroundings& s) { return readable(s.quiet.first.fd()); }));
   rows.push_back(waits("writable", [](surroundings& s) { return writable(s.full.first.fd()); }));
-  rows.push_back(waits("poll", [](surroundings& s) { return poll(s.quiet.first.fd(), poll_events::in); }));
+  rows.push_back(waits("poll", [](surroundings& s) { return poll(s.quiet.first.fd(), POLLIN); }));
   rows.push_back(
       waits("read_some of a descriptor", [](surroundings& s) { return read_some(s.quiet.first.fd(), s.buffer); }));
   rows.push_back(waits("write_some of a descriptor", [](surroundings& s) {
