@@ -23,7 +23,8 @@ class nursery : private detail::scope, private detail::parent {
 
   /// Starts f(args...) as a child task in the next batch. `f` and `args` are copied or moved into the child and live
   /// as long as it does; std::ref and borrowed() hand over references. The job may be dropped.
-  /// errors: of f, to the nursery, and to those who await the job. cancel: in a cancelled nursery the task does not begin.
+  /// errors: of f, to the nursery, and to those who await the job. cancel: in a cancelled nursery the task does not
+  /// begin.
   template <class F, class... Args>
     requires(!std::same_as<std::decay_t<F>, name>)
   auto spawn(F&& f, Args&&... args) -> job<detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>>;
@@ -31,6 +32,19 @@ class nursery : private detail::scope, private detail::parent {
   /// The same, with a name for dumps.
   template <class F, class... Args>
   auto spawn(name label, F&& f, Args&&... args) -> job<detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>>;
+
+  /// Does not compile: of a task that was called already, the arguments and the closure may be gone before it ends.
+  template <class T, class... Args>
+  void spawn(task<T>, Args&&...) {
+    static_assert(std::is_same_v<T, nursery>,
+                  "spawn takes a function and its arguments, and calls it itself: n.spawn(f, x), not n.spawn(f(x))");
+  }
+
+  /// Does not compile either.
+  template <class T, class... Args>
+  void spawn(const name&, task<T> called, Args&&...) {
+    spawn(std::move(called));
+  }
 
   /// Cancels the children and the body; with_nursery then returns as soon as they have ended.
   void cancel() noexcept { scope::cancel(); }

@@ -18,6 +18,9 @@ namespace detail {
 /// Why: where await_transform returns the awaitable itself by reference, g++ 12 awaits a copy of it.
 template <class A>
 class awaiting {
+  static_assert(awaitable<A>,
+                "this cannot be awaited. A task is awaited once, as an rvalue: co_await f(), co_await std::move(t)");
+
  public:
   explicit awaiting(A&& awaitable) : awaiter_(get_awaiter(std::forward<A>(awaitable))) {}
 
