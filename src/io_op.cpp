@@ -38,11 +38,11 @@ const char* verb_and_fd(io_code code) noexcept {
 void io_op::complete(int result, std::uint32_t, bool) noexcept {
   // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
   // Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED.
-  const bool only_asked = polling_ || result == -ECANCELED || is_interruption(result) || is_transient(result);
-  if (cancelling() && only_asked) {
+  const bool has_not_happened = polling_ || result == -ECANCELED || is_interruption(result) || asks_to_repeat(result);
+  if (cancelling() && has_not_happened) {
     end_early();
-  } else if (ask_again(result)) {
-    return;
+  } else if (asks_to_repeat(result)) {
+    return repeat(result);
   } else if (more_to_do(result)) {
     if (!cancelling()) return submit();
     end_early();
@@ -58,12 +58,14 @@ void io_op::end_early() noexcept {
   result_ = -abort_error_;
 }
 
-bool io_op::ask_again(int result) noexcept {
+bool io_op::asks_to_repeat(int result) const noexcept {
   const bool readiness_came = polling_ && result >= 0;
-  if (!readiness_came && !is_transient(result)) return false;
+  return readiness_came || is_transient(result);
+}
+
+void io_op::repeat(int result) noexcept {
   polling_ = result == -EAGAIN;
   submit();
-  return true;
 }
 
 bool io_op::is_transient(int result) const noexcept {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -182,6 +183,29 @@ TEST_CASE("cancel: rule 2: a composite transfer that is cancelled says how much 
     CHECK_FALSE(written);
     CHECK(sent == 10);
   });
+}
+
+TEST_CASE("cancel: rule 2: an operation that the kernel asks to repeat while it is being cancelled did not happen") {
+  for (const int error : {EINTR, EAGAIN, ECONNABORTED}) {
+    kit::in_every_order(fault_plan().delay(3ms).fail(operation::accept, 1, error), [](simulation& world) -> task<> {
+      auto listener = world.listener();
+      bool unwound = false;
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> {
+          try {
+            co_await listener.accept();
+          } catch (const cancelled&) {
+            unwound = true;
+            throw;
+          }
+        });
+        co_await sleep_for(1ms);  // the error is on its way by now
+        n.cancel();
+      });
+      CHECK(unwound);
+      CHECK(world.asked(operation::accept) == 1);
+    });
+  }
 }
 
 TEST_CASE("cancel: rule 3: the task stays suspended until the operation's own last completion") {

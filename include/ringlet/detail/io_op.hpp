@@ -108,8 +108,9 @@ class io_op : public wait, public list_links {
   void end_early() noexcept;
   io_request readiness_request() const noexcept;
 
-  /// The kernel's way of saying "not now": asks again instead of reporting it.
-  bool ask_again(int result) noexcept;
+  /// The kernel's ways of saying "not now", or "not this one": nothing has happened, and nobody needs to know.
+  bool asks_to_repeat(int result) const noexcept;
+  void repeat(int result) noexcept;
 
   int result_ = 0;       // negative: -errno
   int abort_error_ = 0;  // 0: not aborted
