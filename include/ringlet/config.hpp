@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if __cplusplus < 202002L
+#error "ringlet needs C++20: compile with -std=c++20 or newer"
+#endif
+
 #define RINGLET_VERSION_MAJOR 0
 #define RINGLET_VERSION_MINOR 1
 #define RINGLET_VERSION_PATCH 0
