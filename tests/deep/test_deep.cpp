@@ -131,6 +131,24 @@ TEST_CASE("deep: a task that throws, a hundred thousand times") {
   });
 }
 
+TEST_CASE("deep: two tasks take 100,000 turns each") {
+  simulated([]() -> task<> {
+    int turns = 0;
+    const auto take_turns = [&]() -> task<> {
+      for (int turn = 0; turn < 100'000; ++turn) {
+        co_await yield_now();
+        ++turns;
+      }
+    };
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn(take_turns);
+      n.spawn(take_turns);
+      co_return;
+    });
+    CHECK(turns == 200'000);
+  });
+}
+
 // --- Await chains
 
 TEST_CASE("deep: a chain of 100,000 awaits completes at once") {
