@@ -434,15 +434,17 @@ TEST_CASE("mailbox: wakes the loop only when it sleeps, and once") {
   CHECK(owner.world.wakes == 1);
 }
 
-TEST_CASE("mailbox: closes only when it is empty, and then refuses everything") {
+TEST_CASE("mailbox: closing gives what was pushed, oldest first, and then refuses everything") {
   box_owner owner;
   std::vector<int> log;
-  noted work(log, 1);
-  owner.box->push(work);
-  CHECK_FALSE(owner.box->close());
-  owner.run_all();
-  CHECK(owner.box->close());
-  CHECK_FALSE(owner.box->push(work));
+  noted first(log, 1), second(log, 2), late(log, 3);
+  owner.box->push(first);
+  owner.box->push(second);
+  remote_work* left = owner.box->close();
+  CHECK(left == &first);
+  CHECK(left->next() == &second);
+  CHECK(second.next() == nullptr);
+  CHECK_FALSE(owner.box->push(late));
   owner.box->add_handle();
   owner.box->drop_handle();  // nobody is there any more to be woken
   CHECK(owner.world.wakes == 0);
