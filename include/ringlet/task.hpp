@@ -128,10 +128,9 @@ class [[nodiscard]] task {
   ~task() {
     if (!frame_) return;
 #if defined(RINGLET_STRICT)
-    detail::task_never_awaited(frame_.promise().created_at());
-#else
-    frame_.destroy();
+    if (!detail::current.dropping) detail::task_never_awaited(frame_.promise().created_at());
 #endif
+    frame_.destroy();
   }
 
   class awaiter {

@@ -188,11 +188,13 @@ class child : public child_with_result<R>, public pooled {
   void finish() noexcept override {
     if (this->fresh()) {
       this->result().set_cancelled();
+      const bool outer = std::exchange(current.dropping, true);
+      drop_body();
+      current.dropping = outer;
     } else {
       this->result() = std::move(body_->frame().promise().result());
+      drop_body();
     }
-    body_.reset();
-    call_.reset();
     this->tell_finished();
   }
 
@@ -203,6 +205,11 @@ class child : public child_with_result<R>, public pooled {
     F function;
     std::tuple<Args...> args;
   };
+
+  void drop_body() noexcept {
+    body_.reset();
+    call_.reset();
+  }
 
   typename task<R>::awaiter start_body() {
     const auto unwrap_all = [](Args&... args) {

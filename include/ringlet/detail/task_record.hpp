@@ -185,6 +185,7 @@ class task_record : public list_links {
 struct execution {
   task_record* task = nullptr;  // null: no task, or outside of run()
   int budget = 0;               // transfers and immediate awaits left before the task has to queue again
+  bool dropping = false;        // a task that never began is being destroyed, and with it what it would have awaited
 };
 
 inline constinit thread_local execution current;
