@@ -13,7 +13,7 @@ int main() {
     auto m = std::make_unique<mutex>();
     co_await with_nursery([&](nursery& n) -> task<> {
       const auto guard = co_await m->lock();
-      n.spawn([&]() -> task<> { co_await m->lock(); });
+      n.spawn([&]() -> task<> { const auto second = co_await m->lock(); });
       co_await settle();
       m.reset();
     });

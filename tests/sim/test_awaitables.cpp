@@ -42,7 +42,7 @@ struct row {
 
 template <class Make>
 row waits(const char* name, Make make) {
-  return {name, [make](surroundings& s) -> task<> { co_await make(s); }};
+  return {name, [make](surroundings& s) -> task<> { static_cast<void>(co_await make(s)); }};
 }
 
 task<> wait_in_nursery(nursery& n) {

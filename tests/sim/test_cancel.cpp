@@ -682,7 +682,7 @@ TEST_CASE("finally: cleans up after a body that fails before it waits") {
       co_return;
     };
     try {
-      co_await finally(m.lock(), clean);
+      const auto guard = co_await finally(m.lock(), clean);
     } catch (const std::system_error&) {
       caught = true;
     }

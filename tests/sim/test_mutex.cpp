@@ -106,7 +106,7 @@ TEST_CASE("mutex: a second lock by the task that holds it is an error, and not a
     {
       const auto guard = co_await m.lock();
       try {
-        co_await m.lock();
+        const auto again = co_await m.lock();
       } catch (const std::system_error& e) {
         code = e.code();
       }

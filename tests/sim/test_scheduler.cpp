@@ -348,7 +348,7 @@ TEST_CASE("scheduler: a deadlock is an error whose text is the tree of tasks wit
         co_await sleep_forever();
       });
       co_await settle();
-      n.spawn(name("locks"), [&]() -> task<> { co_await m.lock(); });
+      n.spawn(name("locks"), [&]() -> task<> { const auto guard = co_await m.lock(); });
       n.spawn(name("acquires"), [&]() -> task<> { co_await s.acquire(); });
       auto parent = n.spawn(name("parent"), [&]() -> task<> {
         co_await with_nursery([&](nursery& inner) -> task<> {

@@ -286,7 +286,7 @@ TEST_CASE("timeout: an await that throws before it waits leaves scope and timer 
     int caught = 0;
     for (int i = 0; i < 2; ++i) {
       try {
-        co_await with_timeout(1h, shield(with_timeout(2h, m.lock())));
+        const auto guard = co_await with_timeout(1h, shield(with_timeout(2h, m.lock())));
       } catch (const std::system_error&) {
         ++caught;
       }

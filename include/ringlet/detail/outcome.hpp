@@ -105,9 +105,9 @@ class outcome {
   }
 
   void reset() noexcept {
-    if (state_ == state::value) value_.~stored<T>();
-    if (state_ == state::error) error_.~exception_ptr();
-    state_ = state::none;
+    const state before = std::exchange(state_, state::none);
+    if (before == state::value) value_.~stored<T>();
+    if (before == state::error) error_.~exception_ptr();
   }
 
   void take_over(outcome& other) {
