@@ -25,7 +25,7 @@ class interrupts {
     watch(int fd, scope& target) noexcept;
     void arm() noexcept { submit(); }
     bool armed() const noexcept { return in_flight(); }
-    void complete(int result, std::uint32_t flags, bool more) noexcept override;
+    void complete(int result, buffer* filled, bool more) noexcept override;
 
    private:
     scope& target_;

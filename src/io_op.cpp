@@ -22,9 +22,11 @@ const char* verb_and_fd(io_code code) noexcept {
   switch (code) {
     case io_code::read: return "read fd";
     case io_code::write: return "write fd";
-    case io_code::receive: return "receive fd";
+    case io_code::receive:
+    case io_code::receive_many: return "receive fd";
     case io_code::send: return "send fd";
-    case io_code::accept: return "accept fd";
+    case io_code::accept:
+    case io_code::accept_many: return "accept fd";
     case io_code::connect: return "connect fd";
     case io_code::poll:
     case io_code::poll_many: return "poll fd";
@@ -35,7 +37,7 @@ const char* verb_and_fd(io_code code) noexcept {
 
 }  // namespace
 
-void io_op::complete(int result, std::uint32_t, bool) noexcept {
+void io_op::complete(int result, buffer*, bool) noexcept {
   // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
   // Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED.
   const bool has_not_happened = polling_ || result == -ECANCELED || is_interruption(result) || asks_to_repeat(result);

@@ -7,33 +7,47 @@
 namespace ringlet::detail {
 
 void socket::close_now() noexcept {
-  const bool in_use = users_[0] != nullptr || users_[1] != nullptr;
+  const bool in_use = users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->visited());
   RINGLET_CHECK(!in_use, "a stream was destroyed while an operation on fd {} was in flight", fd_.get());
-  fd_.reset();
+  if (input_) input_->close();
+  closing_ = true;
+  if (!busy()) return fd_.reset();
+  until_input_ends_ = ref<socket>(this);
+}
+
+bool socket::busy() const noexcept {
+  return users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->armed());
 }
 
 int socket::claim(direction way, io_op& op) noexcept {
   if (closed()) return EBADF;
-  if (user(way) != nullptr) return EBUSY;
+  const bool taken = user(way) != nullptr || (way == direction::in && input_ && input_->visited());
+  if (taken) return EBUSY;
   user(way) = &op;
   return 0;
 }
 
 void socket::give_up(direction way) noexcept {
   user(way) = nullptr;
-  if (closing_ && users_[0] == nullptr && users_[1] == nullptr) finish_close();
+  if (closing_ && !busy()) finish_close();
+}
+
+void socket::input_has_ended() noexcept {
+  if (closing_ && !busy()) finish_close();
+  until_input_ends_ = {};  // Why last: nobody else may have a reference
 }
 
 // Kernel: closing a descriptor does not end the operations on it, and its number may be given out again at once.
 bool socket::begin_close() noexcept {
   if (!fd_) return true;
   closing_ = true;
-  const bool in_use = users_[0] != nullptr || users_[1] != nullptr;
   for (io_op* op : users_) {
     if (op != nullptr) op->abort(EBADF);
   }
-  if (!in_use) finish_close();
-  return !in_use;
+  if (input_) input_->close();
+  if (busy()) return false;
+  finish_close();
+  return true;
 }
 
 void socket::finish_close() noexcept {

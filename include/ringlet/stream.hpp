@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/chunk.hpp>
 #include <ringlet/detail/socket.hpp>
 
 #include <cstddef>
@@ -26,9 +27,10 @@ class stream_op : public io_op {
   bool await_ready() noexcept;
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> here) noexcept {
-    begin(here);
+    park(here, *this);
+    start();
   }
-  void complete(int result, std::uint32_t flags, bool more) noexcept override;
+  void complete(int result, buffer* filled, bool more) noexcept override;
 
  protected:
   stream_op(socket& s, direction way, const io_request& request) noexcept
@@ -36,7 +38,12 @@ class stream_op : public io_op {
 
   socket& target() const noexcept { return *socket_; }
 
+  /// Gives the direction up, when the operation ended without having been in flight.
+  void finish() noexcept { socket_->give_up(direction_); }
+
  private:
+  void start() noexcept;
+
   socket* socket_;
   direction direction_;
 };
@@ -49,6 +56,53 @@ class [[nodiscard]] stream_transfer final : public stream_op {
   std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
 };
 
+/// The receives of a socket for which no task brings a buffer: the kernel takes one of the driver's when data comes.
+/// Where a lot comes, or the driver has none left, it asks for readiness, and whoever reads brings a large buffer.
+class receiver final : public inflow {
+ public:
+  explicit receiver(socket& s) noexcept;
+  ~receiver() override { drop_all(); }
+
+  /// What came in. errors: os_error. Only when has_something().
+  chunk take();
+
+  /// The error that take() would throw.
+  std::error_code error();
+
+ private:
+  bool has_something() const noexcept override;
+  void store(int result, buffer* filled) noexcept override;
+  void drop_all() noexcept override;
+  void note_failure(int error) noexcept override;
+  int pass_on(const io_request& to) noexcept override;
+  void prepare() noexcept override;
+
+  void watch() noexcept;
+  void read();
+  void note_read(std::uint32_t size) noexcept;
+
+  intrusive_queue<buffer, &buffer::next> queue_;
+  std::uint32_t queued_ = 0;
+  int failure_ = 0;               // errno that nobody has been told of yet; 0: none
+  bool at_end_ = false;           // the peer sends nothing more
+  bool readable_ = false;         // when watching: something can be read
+  bool watching_ = false;         // asks for readiness only
+  std::uint8_t small_reads_ = 0;  // in a row, when watching
+};
+
+class [[nodiscard]] receive_awaiter final : public inflow::visit {
+ public:
+  explicit receive_awaiter(receiver& from) noexcept : visit(from) {}
+  std::error_code await_error();
+  chunk await_resume() {
+    check_end();
+    return source().take();
+  }
+
+ private:
+  receiver& source() const noexcept { return static_cast<receiver&>(flow()); }
+};
+
 /// As many of them as it takes.
 class [[nodiscard]] whole_transfer final : public stream_op {
  public:
@@ -59,6 +113,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
 
  private:
   bool more_to_do(int result) noexcept override;
+  bool sent_at_once() noexcept;
 
   const std::byte* buffer_;
   std::size_t size_;
@@ -88,6 +143,10 @@ class socket_stream {
   /// Reads at least one byte; gives how many, 0 at the end (or when `to` is empty). errors: os_error.
   /// cancel: safe; what was read is returned, not lost. lifetime: `to` outlives the await.
   detail::stream_transfer read_some(std::span<std::byte> to) noexcept;
+
+  /// Waits for bytes and gives them where the kernel put them, so that a connection that waits holds no memory; an
+  /// empty chunk at the end. errors: os_error. cancel: safe; what arrives meanwhile is for the next reader.
+  detail::receive_awaiter receive();
 
   /// Fills `to`. errors: os_error; end_of_stream. cancel: what was read by then is in `to`; `got` says how much it is.
   detail::whole_transfer read_exactly(std::span<std::byte> to) noexcept;

@@ -4,6 +4,9 @@
 
 #include <ringlet/tcp_stream.hpp>
 
+#include <optional>
+#include <vector>
+
 namespace ringlet {
 
 /// How a listener is bound. Each setter returns the options, so that they can be chained.
@@ -62,7 +65,62 @@ class [[nodiscard]] accept_awaiter final : public stream_op {
   bool taken_ = false;
 };
 
+/// The accepts of a listener that take every connection there is. What no task has taken yet waits here, up to a limit.
+class acceptor final : public inflow {
+ public:
+  explicit acceptor(socket& listener);
+  ~acceptor() override { drop_all(); }
+
+  /// A connection. errors: os_error. Only when has_something().
+  unique_fd take();
+
+  /// The errno that take() would fail with; 0: none.
+  int failure() const noexcept { return accepted_.empty() ? failure_ : 0; }
+
+ private:
+  bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
+  void store(int fd, buffer*) noexcept override;
+  void drop_all() noexcept override;
+  void note_failure(int error) noexcept override;
+  int pass_on(const io_request&) noexcept override;
+  void prepare() noexcept override;
+  int pop() noexcept;
+
+  std::vector<int> accepted_;  // from first_ on; room for a full queue from the beginning
+  std::size_t first_ = 0;
+  int failure_ = 0;  // errno that nobody has been told of yet; 0: none
+};
+
+class [[nodiscard]] next_connection final : public inflow::visit {
+ public:
+  explicit next_connection(acceptor& from) noexcept : visit(from) {}
+  std::error_code await_error() const noexcept;
+  std::optional<tcp_stream> await_resume();
+
+ private:
+  acceptor& source() const noexcept { return static_cast<acceptor&>(flow()); }
+};
+
 }  // namespace detail
+
+/// The connections of a listener, one after the other. The kernel is asked once for all of them; what nobody takes
+/// waits here, and from 64 on in the kernel's queue. One task at a time may wait. threads: the loop's.
+/// lifetime: independent of the listener.
+class incoming_connections {
+ public:
+  /// For listeners: incoming() gives one.
+  explicit incoming_connections(detail::ref<detail::socket> listener) : listener_(std::move(listener)) {}
+  incoming_connections(incoming_connections&&) = default;
+  incoming_connections& operator=(incoming_connections&&) = delete;
+  ~incoming_connections();
+
+  /// Waits for a connection; nullopt when the listener was closed. errors: os_error; EMFILE and its like leave the
+  /// connection in the kernel's queue. cancel: safe; a connection that was accepted meanwhile is the next one.
+  detail::next_connection next() { return detail::next_connection(listener_->input_as<detail::acceptor>()); }
+
+ private:
+  detail::ref<detail::socket> listener_;  // null after a move
+};
 
 /// A listening TCP socket. One task at a time may accept. threads: the loop's. lifetime: closes at its end.
 class tcp_listener {
@@ -77,6 +135,9 @@ class tcp_listener {
   /// Waits for a connection. errors: os_error; EMFILE and its like leave the connection in the kernel's queue.
   /// cancel: safe; a connection that was accepted is returned, not lost.
   detail::accept_awaiter accept() noexcept { return detail::accept_awaiter(*socket_); }
+
+  /// All connections from now on: `while (auto client = co_await connections.next())`.
+  incoming_connections incoming() const { return incoming_connections(socket_.share()); }
 
   /// The address it listens on, with the port it got. errors: os_error.
   endpoint local() const;

@@ -15,6 +15,11 @@ namespace ringlet::detail {
 
 sim_driver::sim_driver(virtual_clock& clock, fault_plan faults) : clock_(clock), faults_(std::move(faults)) {}
 
+sim_driver::~sim_driver() {
+  while (!pending_.empty()) cancel(*pending_.front());
+  while (!due_.empty()) wait(never);
+}
+
 // --- The driver
 
 void sim_driver::submit(io_op& op) noexcept {
@@ -93,7 +98,9 @@ sim_driver::step sim_driver::fault_for(const io_request& request) noexcept {
     if (f.kind == request.code && f.nth == asked_[request.code]) return -f.error;
   }
   const unsigned every = faults_.interrupt_every_;
-  const bool may_interrupt = every > 0 && request.code != io_code::poll && request.code != io_code::connect;
+  const bool goes_through =
+      request.code == io_code::poll || request.code == io_code::connect || request.code == io_code::shutdown;
+  const bool may_interrupt = every > 0 && !goes_through;
   if (may_interrupt && asked_in_all_ % every == 0) return (asked_in_all_ / every) % 2 == 1 ? -EINTR : -EAGAIN;
   return std::nullopt;
 }
@@ -115,19 +122,17 @@ void sim_driver::advance_pending() noexcept {
   for (std::size_t at = 0; at < pending_.size();) {
     io_op& op = *pending_[at];
     const step done = try_op(op);
-    const bool goes_on = done && *done >= 0 && is_multishot(op) && !multishot_ends();
+    const bool at_end = op.request().code == io_code::receive_many && done == 0;
+    const bool goes_on = done && *done >= 0 && !at_end && is_multishot(op) && !multishot_ends();
     if (done) finish(op, *done, faults_.delay_, goes_on);
-    if (done && !goes_on) {
-      pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(at));
-      at = 0;
-    } else {
-      ++at;
-    }
+    if (done && !goes_on) pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(at));
+    at = done ? 0 : at + 1;
   }
 }
 
 bool sim_driver::is_multishot(const io_op& op) noexcept {
-  return op.request().code == io_code::poll_many;
+  const io_code code = op.request().code;
+  return code == io_code::poll_many || code == io_code::receive_many || code == io_code::accept_many;
 }
 
 bool sim_driver::multishot_ends() noexcept {
@@ -136,9 +141,10 @@ bool sim_driver::multishot_ends() noexcept {
 }
 
 void sim_driver::finish(io_op& op, int result, duration after, bool goes_on) noexcept {
-  std::uint64_t order = ++sequence_;
-  if (faults_.order_seed_ != 0) order = (order ^ faults_.order_seed_) * 0x9e3779b97f4a7c15u;
-  due_.push_back({later(clock_.now(), after), order, &op, result, goes_on});
+  std::uint64_t& order = multishots_[&op].order;
+  if (order == 0) order = ++sequence_;
+  const std::uint64_t key = faults_.order_seed_ != 0 ? (order ^ faults_.order_seed_) * 0x9e3779b97f4a7c15u : order;
+  due_.push_back({later(clock_.now(), after), key, &op, result, std::exchange(just_filled_, nullptr), goes_on});
 }
 
 // True when something was reported.
@@ -148,14 +154,14 @@ bool sim_driver::deliver_due() noexcept {
     if (c.when <= clock_.now()) ready.push_back(c);
   }
   std::erase_if(due_, [&](const due_completion& c) { return c.when <= clock_.now(); });
-  std::sort(ready.begin(), ready.end(), [](const due_completion& a, const due_completion& b) {
+  std::stable_sort(ready.begin(), ready.end(), [](const due_completion& a, const due_completion& b) {
     return a.when != b.when ? a.when < b.when : a.order < b.order;
   });
   for (const due_completion& c : ready) {
     ++counters_.completed;
     c.op->set_with_kernel(c.more);
-    if (!c.more) changes_seen_.erase(c.op);
-    c.op->complete(c.result, 0, c.more);
+    if (!c.more) multishots_.erase(c.op);
+    c.op->complete(c.result, c.filled, c.more);
   }
   return !ready.empty();
 }
@@ -171,7 +177,9 @@ sim_driver::step sim_driver::try_op(io_op& op) noexcept {
     case io_code::receive: return receive(at->second, request);
     case io_code::write:
     case io_code::send: return send(at->second, request);
-    case io_code::accept: return accept(at->second);
+    case io_code::receive_many: return receive_into_buffer(at->second);
+    case io_code::accept:
+    case io_code::accept_many: return accept(at->second);
     case io_code::poll: return poll(at->second, request);
     case io_code::poll_many: return poll_again(op, at->second, request);
     case io_code::shutdown: return shut_down(at->second);
@@ -188,6 +196,47 @@ sim_driver::step sim_driver::receive(simulated_fd& at, const io_request& request
   std::memcpy(const_cast<void*>(request.address), at.inbox.data(), count);
   at.inbox.erase(0, count);
   return static_cast<int>(count);
+}
+
+sim_driver::step sim_driver::receive_into_buffer(simulated_fd& at) noexcept {
+  buffer* free = buffers_->take();
+  if (free == nullptr) return -ENOBUFS;
+  io_request request{io_code::receive, 0, free->data, sim_buffers::capacity};
+  const step done = receive(at, request);
+  if (done && *done > 0) {
+    free->size = static_cast<std::uint32_t>(*done);
+    just_filled_ = free;
+  } else {
+    buffers_->give_back(*free);
+  }
+  return done;
+}
+
+int sim_driver::try_receive(int fd, void* to, std::size_t size) noexcept {
+  const auto at = fds_.find(fd);
+  if (at == fds_.end()) return -EBADF;
+  io_request request{io_code::receive, fd, to, request_length(size)};
+  const int received = receive(at->second, request).value_or(-EAGAIN);
+  if (received > 0) advance_pending();  // the peer has room again
+  return received;
+}
+
+sim_buffers::sim_buffers() : memory_(count * capacity), buffers_(count, buffer(*this)) {
+  for (buffer& b : buffers_) recycle(b);
+}
+
+buffer* sim_buffers::take() noexcept {
+  buffer* taken = free_;
+  if (taken == nullptr) return nullptr;
+  free_ = taken->next;
+  taken->data = memory_.data() + static_cast<std::size_t>(taken - buffers_.data()) * capacity;
+  lend(*taken);
+  return taken;
+}
+
+void sim_buffers::recycle(buffer& b) noexcept {
+  b.next = free_;
+  free_ = &b;
 }
 
 sim_driver::step sim_driver::send(simulated_fd& at, const io_request& request) noexcept {
@@ -230,7 +279,7 @@ sim_driver::step sim_driver::poll(const simulated_fd& at, const io_request& requ
 // Reports a state once, and again when something has changed since.
 sim_driver::step sim_driver::poll_again(io_op& op, const simulated_fd& at, const io_request& request) noexcept {
   const step events = poll(at, request);
-  std::uint64_t& seen = changes_seen_[&op];
+  std::uint64_t& seen = multishots_[&op].changes_seen;
   if (!events || seen == at.changes) return std::nullopt;
   seen = at.changes;
   return events;

@@ -15,14 +15,38 @@
 
 namespace ringlet::detail {
 
+/// A few small buffers, for multishot receives.
+class sim_buffers final : public buffer_pool {
+ public:
+  static constexpr std::uint32_t capacity = 4096;
+
+  sim_buffers();
+
+  /// Null when all of them are on loan.
+  buffer* take() noexcept;
+
+ private:
+  void recycle(buffer& b) noexcept override;
+  void discard(buffer&) noexcept override {}
+
+  static constexpr std::size_t count = 16;
+  std::vector<std::byte> memory_;
+  std::vector<buffer> buffers_;
+  buffer* free_ = nullptr;  // null: none
+};
+
 class sim_driver final : public io_driver {
  public:
   sim_driver(virtual_clock& clock, fault_plan faults);
+  ~sim_driver();
 
   void submit(io_op& op) noexcept override;
   void cancel(io_op& op) noexcept override;
   void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
+  bool multishot() noexcept override { return true; }
+  int try_receive(int fd, void* to, std::size_t size) noexcept override;
+  int try_send(int, const void*, std::size_t) noexcept override { return -EAGAIN; }
 
   void wait(time_point deadline) noexcept override;
   void wake() noexcept override;
@@ -65,10 +89,17 @@ class sim_driver final : public io_driver {
     std::uint64_t order;
     io_op* op;
     int result;
+    buffer* filled;
     bool more;
   };
 
   using step = std::optional<int>;  // empty: not yet
+
+  /// Why a key an operation: the completions of one operation come in their own order, whatever the faults.
+  struct multishot_state {
+    std::uint64_t order = 0;         // 0: none drawn yet
+    std::uint64_t changes_seen = 0;  // by a poll
+  };
 
   void advance_pending() noexcept;
   step try_op(io_op& op) noexcept;
@@ -80,6 +111,7 @@ class sim_driver final : public io_driver {
   step shut_down(simulated_fd& at) noexcept;
   bool writable(const simulated_fd& at) const noexcept;
   step poll_again(io_op& op, const simulated_fd& at, const io_request& request) noexcept;
+  step receive_into_buffer(simulated_fd& at) noexcept;
   void finish(io_op& op, int result, duration after, bool goes_on = false) noexcept;
   static bool is_multishot(const io_op& op) noexcept;
   bool multishot_ends() noexcept;
@@ -90,9 +122,11 @@ class sim_driver final : public io_driver {
   virtual_clock& clock_;
   fault_plan faults_;
   std::map<int, simulated_fd> fds_;
-  std::vector<io_op*> pending_;                   // asked for, and not possible yet
-  std::vector<due_completion> due_;               // done, and not reported yet
-  std::map<io_op*, std::uint64_t> changes_seen_;  // by multishot operations
+  std::vector<io_op*> pending_;      // asked for, and not possible yet
+  std::vector<due_completion> due_;  // done, and not reported yet
+  std::map<io_op*, multishot_state> multishots_;
+  std::unique_ptr<sim_buffers, abandon_pool> buffers_{new sim_buffers};
+  buffer* just_filled_ = nullptr;  // by the operation that is being finished; null: none
   std::map<io_code, unsigned> asked_;
   unsigned asked_in_all_ = 0;
   unsigned multishot_completions_ = 0;

@@ -26,9 +26,11 @@ constexpr std::uint8_t opcode(io_code code) noexcept {
   switch (code) {
     case io_code::read: return IORING_OP_READ;
     case io_code::write: return IORING_OP_WRITE;
-    case io_code::receive: return IORING_OP_RECV;
+    case io_code::receive:
+    case io_code::receive_many: return IORING_OP_RECV;
     case io_code::send: return IORING_OP_SEND;
-    case io_code::accept: return IORING_OP_ACCEPT;
+    case io_code::accept:
+    case io_code::accept_many: return IORING_OP_ACCEPT;
     case io_code::connect: return IORING_OP_CONNECT;
     case io_code::poll:
     case io_code::poll_many: return IORING_OP_POLL_ADD;
@@ -44,6 +46,12 @@ void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
     sqe->len = request.code == io_code::poll_many ? IORING_POLL_ADD_MULTI : 0;
   } else {
     sqe->rw_flags = static_cast<int>(request.flags);  // one field with msg_flags and accept_flags
+  }
+  if (request.code == io_code::accept_many) sqe->ioprio = IORING_ACCEPT_MULTISHOT;
+  if (request.code == io_code::receive_many) {
+    sqe->ioprio = IORING_RECV_MULTISHOT;
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = buffer_ring::group;
   }
 }
 
@@ -63,7 +71,10 @@ uring_driver::uring_driver(unsigned entries, virtual_clock* clock)
 
 uring_driver::~uring_driver() {
   wake_up_.disarm();
-  while (in_flight_ > 0 || !postponed_.empty()) wait(never);
+  while (in_flight_ > 0 || !postponed_.empty()) {
+    request_end_of_all();
+    wait(never);
+  }
   io_uring_queue_exit(&ring_);
   current_driver = nullptr;
 }
@@ -113,6 +124,15 @@ void uring_driver::request_end(io_op& op, io_uring_sqe* sqe) noexcept {
   ++counters_.submitted;
 }
 
+// What nobody awaits any more, but goes on by itself.
+void uring_driver::request_end_of_all() noexcept {
+  io_uring_sqe* sqe = next_sqe();
+  if (sqe == nullptr) return;
+  io_uring_prep_cancel(sqe, nullptr, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+  io_uring_sqe_set_data64(sqe, 0);
+  ++counters_.submitted;
+}
+
 void uring_driver::postpone(io_op& op) noexcept {
   postponed_.push_back(op);
 }
@@ -124,7 +144,7 @@ bool uring_driver::start_postponed() noexcept {
     const bool never_started = !op->with_kernel();
     if (never_started && op->end_requested()) {
       op->unlink();
-      op->complete(-ECANCELED, 0, false);
+      op->complete(-ECANCELED, nullptr, false);
       ended_some = true;
       continue;
     }
@@ -226,12 +246,36 @@ void uring_driver::dispatch(const completion& done) noexcept {
     op->set_with_kernel(false);
     if (op->linked()) op->unlink();  // its cancel request is no longer needed
   }
-  op->complete(done.result, done.flags, more);
+  op->complete(done.result, received(done), more);
+}
+
+buffer* uring_driver::received(const completion& done) noexcept {
+  if ((done.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
+  return &buffers_->filled(done.flags >> IORING_CQE_BUFFER_SHIFT, static_cast<std::uint32_t>(done.result));
 }
 
 std::size_t uring_driver::in_flight() const noexcept {
   const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
-  return in_flight_ - own + (postponed_.empty() ? 0 : 1);
+  return in_flight_ - own - unattended() + (postponed_.empty() ? 0 : 1);
+}
+
+bool uring_driver::multishot() noexcept {
+  const bool untried = buffers_ == nullptr && !buffers_refused_;
+  if (untried) {
+    buffers_ = buffer_ring::make(ring_);
+    buffers_refused_ = buffers_ == nullptr;
+  }
+  return !buffers_refused_;
+}
+
+int uring_driver::try_receive(int fd, void* to, std::size_t size) noexcept {
+  const ssize_t result = ::recv(fd, to, size, MSG_DONTWAIT);
+  return result >= 0 ? static_cast<int>(result) : -errno;
+}
+
+int uring_driver::try_send(int fd, const void* from, std::size_t size) noexcept {
+  const ssize_t result = ::send(fd, from, request_length(size), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return result >= 0 ? static_cast<int>(result) : -errno;
 }
 
 // Nothing to look at: it only fails for a connection that has ended anyway.
@@ -248,7 +292,7 @@ void uring_driver::wake_up::arm() noexcept {
   submit();
 }
 
-void uring_driver::wake_up::complete(int, std::uint32_t, bool more) noexcept {
+void uring_driver::wake_up::complete(int, buffer*, bool more) noexcept {
   if (more) return;
   const bool wanted = !cancelling();
   end_with(0);

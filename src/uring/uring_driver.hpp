@@ -5,6 +5,8 @@
 #include <ringlet/detail/io_op.hpp>
 #include <ringlet/fd.hpp>
 
+#include "buffer_ring.hpp"
+
 #include <liburing.h>
 
 namespace ringlet::detail {
@@ -21,6 +23,9 @@ class uring_driver final : public io_driver {
   void cancel(io_op& op) noexcept override;
   void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
+  bool multishot() noexcept override;
+  int try_receive(int fd, void* to, std::size_t size) noexcept override;
+  int try_send(int fd, const void* from, std::size_t size) noexcept override;
 
   void wait(time_point deadline) noexcept override;
   void wake() noexcept override;
@@ -34,7 +39,7 @@ class uring_driver final : public io_driver {
     explicit wake_up(int fd) noexcept : io_op({io_code::poll_many, fd}) {}
     void arm() noexcept;
     void disarm() noexcept { cancel(); }
-    void complete(int result, std::uint32_t flags, bool more) noexcept override;
+    void complete(int result, buffer* filled, bool more) noexcept override;
   };
 
   struct completion {
@@ -47,6 +52,7 @@ class uring_driver final : public io_driver {
   io_uring_sqe* sqe_after_submitting() noexcept;
   void start(io_op& op, io_uring_sqe* sqe) noexcept;
   void request_end(io_op& op, io_uring_sqe* sqe) noexcept;
+  void request_end_of_all() noexcept;
   void postpone(io_op& op) noexcept;
   bool start_postponed() noexcept;
 
@@ -58,10 +64,13 @@ class uring_driver final : public io_driver {
   void check_enter(int result) noexcept;
   void reap() noexcept;
   void dispatch(const completion& done) noexcept;
+  buffer* received(const completion& done) noexcept;
 
   unique_fd wake_fd_;
   wake_up wake_up_;
-  io_uring ring_;  // Why last of what may fail: nothing would close it
+  io_uring ring_;                                       // Why last of what may fail: nothing would close it
+  std::unique_ptr<buffer_ring, abandon_pool> buffers_;  // null: not wanted yet, or not to be had
+  bool buffers_refused_ = false;
   virtual_clock* clock_;             // null: the real one
   std::size_t in_flight_ = 0;        // operations with a last completion still to come
   intrusive_list<io_op> postponed_;  // first in, first out: what found no room in the submission queue

@@ -44,12 +44,23 @@ void in_every_order(Body body) {
 template <class Body>
 void despite_faults(Body body) {
   using namespace std::chrono_literals;
-  in_every_order(ringlet::fault_plan(), body);
-  in_every_order(ringlet::fault_plan().shorten(1), body);
-  in_every_order(ringlet::fault_plan().delay(3ms), body);
-  in_every_order(ringlet::fault_plan().reorder(7), body);
-  in_every_order(ringlet::fault_plan().interrupt(3), body);
-  in_every_order(ringlet::fault_plan().shorten(3).delay(1ms).reorder(11).interrupt(4), body);
+  struct kind {
+    const char* name;
+    ringlet::fault_plan faults;
+  };
+  const kind kinds[] = {
+      {"none", ringlet::fault_plan()},
+      {"short transfers", ringlet::fault_plan().shorten(1)},
+      {"delay", ringlet::fault_plan().delay(3ms)},
+      {"another order", ringlet::fault_plan().reorder(7)},
+      {"interruptions", ringlet::fault_plan().interrupt(3)},
+      {"ending multishots", ringlet::fault_plan().end_multishot(2)},
+      {"all", ringlet::fault_plan().shorten(3).delay(1ms).reorder(11).interrupt(4).end_multishot(3)},
+  };
+  for (const auto& [name, faults] : kinds) {
+    INFO("faults: " << name);
+    in_every_order(faults, body);
+  }
 }
 
 }  // namespace kit

@@ -34,6 +34,9 @@ class intrusive_queue {
     tail_ = &element;
   }
 
+  /// The oldest element; null when empty.
+  T* front() const noexcept { return head_; }
+
   /// The oldest element, taken out; null when empty.
   T* pop_front() noexcept {
     T* first = head_;

@@ -2,15 +2,29 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/buffer.hpp>
 #include <ringlet/detail/reactor.hpp>
 
 #include <cstdint>
+#include <memory>
 
 namespace ringlet::detail {
 
 class io_op;
 
-enum class io_code : std::uint8_t { read, write, receive, send, accept, connect, poll, poll_many, shutdown };
+enum class io_code : std::uint8_t {
+  read,
+  write,
+  receive,
+  receive_many,  // multishot, into buffers of the driver
+  send,
+  accept,
+  accept_many,  // multishot
+  connect,
+  poll,
+  poll_many,  // multishot
+  shutdown,
+};
 
 /// What is asked of the driver, in the terms of the system call of the same name.
 struct io_request {
@@ -43,8 +57,26 @@ class io_driver : public reactor {
   /// Closes a descriptor that no operation in flight uses.
   virtual void close(int fd) noexcept = 0;
 
+  /// False: receive_many and accept_many may not be asked for.
+  virtual bool multishot() noexcept = 0;
+
+  /// The same as the operations, but never waits; -EAGAIN when it would have to.
+  virtual int try_receive(int fd, void* to, std::size_t size) noexcept = 0;
+  virtual int try_send(int fd, const void* from, std::size_t size) noexcept = 0;
+
+  large_buffers& spare_buffers() noexcept { return *spare_buffers_; }
+
+  /// Multishot operations that go on although no task waits for their results.
+  void count_unattended(int change) noexcept { unattended_ += static_cast<std::size_t>(change); }
+
  protected:
   ~io_driver() = default;
+
+  std::size_t unattended() const noexcept { return unattended_; }
+
+ private:
+  std::unique_ptr<large_buffers, abandon_pool> spare_buffers_{new large_buffers};
+  std::size_t unattended_ = 0;
 };
 
 inline constinit thread_local io_driver* current_driver = nullptr;

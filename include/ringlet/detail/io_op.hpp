@@ -17,8 +17,8 @@ class io_op : public wait, public list_links {
  public:
   // --- For the driver
 
-  /// One completion. more: the operation goes on (multishot).
-  virtual void complete(int result, std::uint32_t flags, bool more) noexcept;
+  /// One completion. filled: what was received, on loan; null unless it was asked for. more: the operation goes on.
+  virtual void complete(int result, buffer* filled, bool more) noexcept;
 
   /// What to ask the kernel for.
   io_request request() const noexcept { return polling_ ? readiness_request() : request_; }
@@ -31,6 +31,9 @@ class io_op : public wait, public list_links {
 
   void cancel() noexcept override;
   wait_text describe() const noexcept override;
+
+  /// It counts as begun, and somebody else will submit or complete it.
+  void await_turn() noexcept { state_ = state::in_flight; }
 
   /// Somebody else closes what this operation works on: it ends early, as an error and not as cancelled.
   void abort(int error) noexcept;

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/detail/io_op.hpp>
+#include <ringlet/detail/inflow.hpp>
 #include <ringlet/detail/ref.hpp>
 #include <ringlet/fd.hpp>
 
+#include <cerrno>
 #include <cstddef>
+#include <memory>
 #include <span>
 
 namespace ringlet::detail {
@@ -28,6 +30,26 @@ class socket : public counted<socket> {
   /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
   int claim(direction way, io_op& op) noexcept;
   void give_up(direction way) noexcept;
+
+  /// What comes in without being asked for each time; null until somebody wants it.
+  inflow* input() const noexcept { return input_.get(); }
+
+  /// input(), which is made on first use.
+  template <class Flow>
+  Flow& input_as() {
+    if (!input_) input_ = std::make_unique<Flow>(*this);
+    return static_cast<Flow&>(*input_);
+  }
+
+  /// 0, or why nobody can wait for input: EBADF, EBUSY.
+  int refusal_of_input() const noexcept {
+    if (closed()) return EBADF;
+    const bool in_use = users_[static_cast<std::size_t>(direction::in)] != nullptr || input_->visited();
+    return in_use ? EBUSY : 0;
+  }
+
+  /// For input(): its last completion is in.
+  void input_has_ended() noexcept;
 
   /// Ends the operations in flight with EBADF; true when the descriptor could be closed at once.
   bool begin_close() noexcept;
@@ -57,10 +79,13 @@ class socket : public counted<socket> {
 
  private:
   io_op*& user(direction way) noexcept { return users_[static_cast<std::size_t>(way)]; }
+  bool busy() const noexcept;
   void finish_close() noexcept;
 
   unique_fd fd_;
   io_op* users_[2] = {nullptr, nullptr};  // by direction; null: free
+  std::unique_ptr<inflow> input_;         // null: nobody has wanted it
+  ref<socket> until_input_ends_;          // to itself, when the handle is gone; else null
   bool closing_ = false;
   intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;
 };

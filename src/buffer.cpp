@@ -1,0 +1,40 @@
+// L4 io: the large buffers; knows only the language.
+// SPDX-License-Identifier: MIT
+#include <ringlet/detail/buffer.hpp>
+
+namespace ringlet::detail {
+
+buffer& large_buffers::take() {
+  buffer* taken = spare_;
+  if (taken != nullptr) {
+    spare_ = taken->next;
+    --spare_count_;
+  } else {
+    taken = new large_buffer(*this);
+  }
+  taken->data = static_cast<large_buffer*>(taken)->memory;
+  taken->size = 0;
+  lend(*taken);
+  return *taken;
+}
+
+large_buffers::~large_buffers() {
+  while (spare_ != nullptr) {
+    buffer* next = spare_->next;
+    discard(*spare_);
+    spare_ = next;
+  }
+}
+
+void large_buffers::recycle(buffer& b) noexcept {
+  if (spare_count_ == most_kept) return discard(b);
+  b.next = spare_;
+  spare_ = &b;
+  ++spare_count_;
+}
+
+void large_buffers::discard(buffer& b) noexcept {
+  delete static_cast<large_buffer*>(&b);
+}
+
+}  // namespace ringlet::detail

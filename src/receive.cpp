@@ -1,0 +1,139 @@
+// L4 io: receiving without a buffer of one's own, in small buffers of the driver or one large one; knows the driver.
+// SPDX-License-Identifier: MIT
+#include <ringlet/stream.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <poll.h>
+
+namespace ringlet::detail {
+namespace {
+
+// A reader that is so far behind takes more at a time, and the others need the small buffers.
+constexpr std::uint32_t many_queued = 4;
+
+// What a small buffer would have held, so often in a row, is better received in small buffers.
+constexpr std::uint32_t small_read = 4096;
+constexpr std::uint8_t many_small_reads = 8;
+
+io_request receive_request(const socket& s) noexcept {
+  return {io_code::receive_many, s.fd()};
+}
+
+}  // namespace
+
+receiver::receiver(socket& s) noexcept : inflow(s, receive_request(s)) {
+  if (!this_driver().multishot()) watch();
+}
+
+bool receiver::has_something() const noexcept {
+  return !queue_.empty() || readable_ || at_end_ || failure_ != 0;
+}
+
+// --- The kernel's side
+
+void receiver::prepare() noexcept {
+  request_.code = watching_ ? io_code::poll : io_code::receive_many;
+  request_.flags = watching_ ? POLLIN : 0;
+}
+
+void receiver::store(int, buffer* filled) noexcept {
+  if (request_.code == io_code::poll) {
+    readable_ = true;
+  } else if (filled == nullptr) {
+    at_end_ = true;
+  } else {
+    queue_.push_back(*filled);
+    ++queued_;
+    const bool falls_behind = queued_ >= many_queued && !watching_;
+    if (falls_behind) {
+      watch();
+      pause();
+    }
+  }
+}
+
+void receiver::note_failure(int error) noexcept {
+  if (error == ENOBUFS) return watch();
+  failure_ = error;
+}
+
+void receiver::watch() noexcept {
+  watching_ = true;
+  small_reads_ = 0;
+}
+
+void receiver::drop_all() noexcept {
+  while (buffer* b = queue_.pop_front()) b->home->give_back(*b);
+  queued_ = 0;
+}
+
+// --- The tasks' side
+
+chunk receiver::take() {
+  if (queue_.empty() && readable_) read();
+  if (buffer* first = queue_.pop_front()) {
+    --queued_;
+    return chunk(*first);
+  }
+  if (failure_ != 0) throw make_error(std::exchange(failure_, 0));
+  return chunk();
+}
+
+std::error_code receiver::error() {
+  if (queue_.empty() && readable_) read();
+  const bool fails = queue_.empty() && failure_ != 0;
+  return fails ? std::error_code(failure_, std::generic_category()) : std::error_code();
+}
+
+// Why only when the task goes on: a large buffer that is read, used and given back at once stays in the cache.
+void receiver::read() {
+  buffer& large = this_driver().spare_buffers().take();
+  const int result = this_driver().try_receive(request_.fd, large.data, large_buffers::capacity);
+  readable_ = false;
+  if (result > 0) {
+    large.size = static_cast<std::uint32_t>(result);
+    queue_.push_back(large);
+    ++queued_;
+    note_read(large.size);
+  } else {
+    large.home->give_back(large);
+    at_end_ = result == 0;
+    failure_ = -result;
+  }
+}
+
+void receiver::note_read(std::uint32_t size) noexcept {
+  small_reads_ = size < small_read ? static_cast<std::uint8_t>(small_reads_ + 1) : std::uint8_t{0};
+  if (small_reads_ >= many_small_reads && this_driver().multishot()) watching_ = false;
+}
+
+int receiver::pass_on(const io_request& to) noexcept {
+  readable_ = false;
+  if (queue_.empty() && failure_ != 0) return -std::exchange(failure_, 0);
+  if (queue_.empty()) return at_end_ ? 0 : -EAGAIN;
+  auto* at = static_cast<std::byte*>(const_cast<void*>(to.address));
+  std::uint32_t left = to.length;
+  while (left > 0 && !queue_.empty()) {
+    buffer& first = *queue_.front();
+    const std::uint32_t count = std::min(left, first.size);
+    std::memcpy(at, first.data, count);
+    first.data += count;
+    first.size -= count;
+    at += count;
+    left -= count;
+    if (first.size > 0) break;
+    queue_.pop_front();
+    --queued_;
+    first.home->give_back(first);
+  }
+  return static_cast<int>(to.length - left);
+}
+
+std::error_code receive_awaiter::await_error() {
+  return refused() != 0 ? std::error_code(refused(), std::generic_category()) : source().error();
+}
+
+}  // namespace ringlet::detail
