@@ -115,6 +115,8 @@ class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
       if constexpr (std::is_void_v<value_type>) {
         std::apply(call, args_);
         result_.set_value();
+      } else if constexpr (std::is_lvalue_reference_v<value_type>) {
+        result_.set_value(&std::apply(call, args_));
       } else {
         result_.set_value(std::apply(call, args_));
       }
