@@ -27,6 +27,17 @@ constexpr unsigned cq_factor = 4;
 constexpr unsigned ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
 
+constexpr const char* filtered_text =
+    ": blocked by a seccomp filter, as is usual in containers; run it with `--security-opt seccomp=PROFILE`, a profile "
+    "that allows io_uring_setup, io_uring_enter and io_uring_register";
+
+constexpr unsigned long unlimited_kib = RLIM_INFINITY / 1024;
+
+// Roughly: what both queues take.
+unsigned ring_kib(unsigned entries) noexcept {
+  return 8 + entries / 8;
+}
+
 int try_to_open(io_uring& ring, unsigned entries) {
   io_uring_params params{};
   params.flags = ring_flags;
@@ -108,44 +119,59 @@ ring_environment ring_environment::read() {
   return here;
 }
 
-std::string explain_failure(const char* step, int error, unsigned entries, const ring_environment& here) {
-  std::string failed = fmt::format("{} failed ({})", step, std::strerror(error));
-  const bool refused = error == EPERM || error == EACCES;
-  if (refused && here.disabled == 2) {
-    return failed +
-           ": io_uring is switched off by kernel.io_uring_disabled=2; ask the administrator for "
+namespace {
+
+std::string why_refused(const ring_environment& here) {
+  if (here.disabled == 2) {
+    return ": io_uring is switched off by kernel.io_uring_disabled=2; ask the administrator for "
            "`sysctl kernel.io_uring_disabled=0`";
   }
-  if (refused && here.disabled == 1) {
-    return failed +
-           ": kernel.io_uring_disabled=1 allows io_uring only to members of the group "
+  if (here.disabled == 1) {
+    return ": kernel.io_uring_disabled=1 allows io_uring only to members of the group "
            "kernel.io_uring_group and with CAP_SYS_ADMIN; ask the administrator for membership or for "
            "`sysctl kernel.io_uring_disabled=0`";
   }
-  if (here.seccomp_filter && (refused || error == ENOSYS)) {
-    return failed +
-           ": blocked by a seccomp filter, as is usual in containers; run it with `--security-opt "
-           "seccomp=PROFILE`, a profile that allows io_uring_setup, io_uring_enter and io_uring_register";
+  if (here.seccomp_filter) return filtered_text;
+  return ": neither kernel.io_uring_disabled nor a seccomp filter of this process forbids it, so a security module "
+         "such as SELinux does; look for io_uring in the audit log";
+}
+
+std::string why_unknown(const ring_environment& here) {
+  if (here.seccomp_filter) return filtered_text;
+  return fmt::format(": this kernel ({}) has no io_uring; ringlet needs Linux 6.1 or newer, built with CONFIG_IO_URING",
+                     here.kernel);
+}
+
+std::string why_no_memory(unsigned entries, const ring_environment& here) {
+  if (here.memlock_kib == unlimited_kib) {
+    return fmt::format(
+        ": there is no memory for a ring of {} entries, about {} KiB; the limit of locked memory is not the reason, so "
+        "look at the memory limit of the container, and at what else runs there",
+        entries, ring_kib(entries));
   }
-  if (refused) {
-    return failed +
-           ": neither kernel.io_uring_disabled nor a seccomp filter of this process forbids it, so a security module "
-           "such as SELinux does; look for io_uring in the audit log";
+  return fmt::format(
+      ": the limit of locked memory is too small: it is {} KiB, and a ring of {} entries needs about {} KiB; raise it "
+      "with `ulimit -l`, or ask for fewer entries",
+      here.memlock_kib, entries, ring_kib(entries));
+}
+
+std::string reason_and_remedy(int error, unsigned entries, const ring_environment& here) {
+  switch (error) {
+    case EPERM:
+    case EACCES: return why_refused(here);
+    case ENOSYS: return why_unknown(here);
+    case ENOMEM: return why_no_memory(entries, here);
+    case EMFILE: return ": this process has no descriptors left; raise the limit with `ulimit -n`, or close some";
+    case ENFILE: return ": the system has no descriptors left; ask the administrator to raise `sysctl fs.file-max`";
+    case EINVAL: return fmt::format(": ringlet needs Linux 6.1 or newer, this is {}", here.kernel);
+    default: return "";
   }
-  if (error == ENOSYS) {
-    return failed + fmt::format(
-                        ": this kernel ({}) has no io_uring; ringlet needs Linux 6.1 or newer, built with "
-                        "CONFIG_IO_URING",
-                        here.kernel);
-  }
-  if (error == ENOMEM) {
-    return failed + fmt::format(
-                        ": the limit of locked memory is too small: it is {} KiB, and a ring of {} entries "
-                        "needs about {} KiB; raise it with `ulimit -l`, or ask for fewer entries",
-                        here.memlock_kib, entries, 8 + entries / 8);
-  }
-  if (error == EINVAL) return failed + fmt::format(": ringlet needs Linux 6.1 or newer, this is {}", here.kernel);
-  return failed;
+}
+
+}  // namespace
+
+std::string explain_failure(const char* step, int error, unsigned entries, const ring_environment& here) {
+  return fmt::format("{} failed ({})", step, std::strerror(error)) + reason_and_remedy(error, entries, here);
 }
 
 }  // namespace ringlet::detail
