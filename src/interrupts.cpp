@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <stdexcept>
+#include <thread>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -17,15 +18,25 @@ namespace {
 
 constinit std::atomic<int> event_of_handler{-1};  // -1: no loop handles signals
 constinit std::atomic<int> interrupts_seen{0};
+constinit std::atomic<int> handlers_running{0};  // on whatever threads
 
 static_assert(std::atomic<int>::is_always_lock_free, "a signal handler must not take a lock");
 
 extern "C" void on_interrupt(int signal) {
   const int saved_errno = errno;
   if (interrupts_seen.fetch_add(1) > 0) ::_exit(128 + signal);
+  ++handlers_running;
   const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(event_of_handler.load(), &one, sizeof one);
+  [[maybe_unused]] const auto written = ::write(event_of_handler, &one, sizeof one);
+  --handlers_running;
   errno = saved_errno;
+}
+
+// Why it waits: a handler on another thread may have read the descriptor's number and not yet written to it, and soon
+// the number may be somebody else's.
+void release_event() noexcept {
+  event_of_handler = -1;
+  while (handlers_running > 0) std::this_thread::yield();
 }
 
 unique_fd claim_event() {
@@ -54,7 +65,7 @@ interrupts::interrupts(scope& target) : event_(claim_event()), watch_(event_.get
 interrupts::~interrupts() {
   ::sigaction(SIGINT, &old_interrupt_, nullptr);
   ::sigaction(SIGTERM, &old_terminate_, nullptr);
-  event_of_handler = -1;
+  release_event();
   watch_.cancel();
   while (watch_.armed()) this_driver().wait(never);
 }
