@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "setup.hpp"
 
+#include <ringlet/config.hpp>
 #include <ringlet/error.hpp>
 
 #include <algorithm>
@@ -15,6 +16,10 @@
 #include <sys/utsname.h>
 
 #include <fmt/format.h>
+
+#if RINGLET_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
 
 namespace ringlet::detail {
 namespace {
@@ -36,6 +41,15 @@ constexpr unsigned long unlimited_kib = RLIM_INFINITY / 1024;
 // Roughly: what both queues take.
 unsigned ring_kib(unsigned entries) noexcept {
   return 8 + entries / 8;
+}
+
+// Why: a ring may get the memory of one that another thread has closed. The thread sanitizer sees neither liburing's
+// unmapping nor its mapping, and so would call the second one's use of it a race with the first one's.
+void tell_sanitizer_of_mapping([[maybe_unused]] bool mapped) noexcept {
+#if RINGLET_TSAN
+  static char ring_memory;
+  mapped ? __tsan_acquire(&ring_memory) : __tsan_release(&ring_memory);
+#endif
 }
 
 int try_to_open(io_uring& ring, unsigned entries) {
@@ -90,17 +104,23 @@ io_uring open_ring(unsigned entries) {
   io_uring ring{};
   entries = std::clamp(entries, 1u, largest_ring);
   if (const int error = open_with_what_memory_allows(ring, entries); error < 0) fail("io_uring_setup", -error, entries);
+  tell_sanitizer_of_mapping(true);
   if ((ring.features & IORING_FEAT_NODROP) == 0) {
-    io_uring_queue_exit(&ring);
+    close_ring(ring);
     fail("io_uring_setup", EINVAL, entries);
   }
   if (const int error = round_trip(ring); error < 0) {
-    io_uring_queue_exit(&ring);
+    close_ring(ring);
     fail("io_uring_enter", -error, entries);
   }
   io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
   io_uring_ring_dontfork(&ring);     // advice: a child that maps the ring could only do harm with it
   return ring;
+}
+
+void close_ring(io_uring& ring) noexcept {
+  tell_sanitizer_of_mapping(false);
+  io_uring_queue_exit(&ring);
 }
 
 ring_environment ring_environment::read() {

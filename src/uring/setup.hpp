@@ -12,6 +12,9 @@ namespace ringlet::detail {
 /// entries: of the submission queue; halved as long as memory does not suffice. errors: startup_error.
 io_uring open_ring(unsigned entries);
 
+/// Gives up what open_ring() gave; nothing may be in flight.
+void close_ring(io_uring& ring) noexcept;
+
 /// What the system says about io_uring, for the message of a failed set-up.
 struct ring_environment {
   int disabled = 0;  // kernel.io_uring_disabled; 0 also where there is no such setting

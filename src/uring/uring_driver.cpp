@@ -75,7 +75,7 @@ uring_driver::~uring_driver() {
     request_end_of_all();
     wait(never);
   }
-  io_uring_queue_exit(&ring_);
+  close_ring(ring_);
   current_driver = nullptr;
 }
 
