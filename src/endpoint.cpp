@@ -179,7 +179,8 @@ bool endpoint::is_loopback() const noexcept {
   if (is_v4()) return (ntohl(read_as<sockaddr_in>(address_).sin_addr.s_addr) >> 24) == 127;
   if (!is_v6()) return true;
   const auto address = read_as<sockaddr_in6>(address_).sin6_addr;
-  return IN6_IS_ADDR_LOOPBACK(&address);
+  const bool v4_inside = IN6_IS_ADDR_V4MAPPED(&address);
+  return v4_inside ? address.s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(&address);
 }
 
 const sockaddr* endpoint::data() const noexcept {
