@@ -46,7 +46,8 @@ class endpoint {
   bool is_v6() const noexcept;
   /// True for a unix-domain socket, with a path or abstract.
   bool is_unix() const noexcept;
-  /// True when only this machine can reach it: 127.0.0.0/8, also inside an IPv6 address, ::1, or a unix-domain socket.
+  /// True when only this machine can reach it: 127.0.0.0/8 (inside an IPv6 address, too), ::1, or a unix-domain
+  /// socket.
   bool is_loopback() const noexcept;
 
   /// AF_INET, AF_INET6 or AF_UNIX.
