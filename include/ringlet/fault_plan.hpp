@@ -41,7 +41,7 @@ class fault_plan {
     order_seed_ = seed;
     return *this;
   }
-  /// Every nth operation is first told EINTR or EAGAIN, in turn; 0: none.
+  /// Every nth operation is first told EINTR or, if it is one that waits for readiness, EAGAIN, in turn; 0: none.
   fault_plan& interrupt(unsigned every_nth) noexcept {
     interrupt_every_ = every_nth;
     return *this;

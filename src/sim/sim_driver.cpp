@@ -98,11 +98,10 @@ sim_driver::step sim_driver::fault_for(const io_request& request) noexcept {
     if (f.kind == request.code && f.nth == asked_[request.code]) return -f.error;
   }
   const unsigned every = faults_.interrupt_every_;
-  const bool goes_through =
-      request.code == io_code::poll || request.code == io_code::connect || request.code == io_code::shutdown;
-  const bool may_interrupt = every > 0 && !goes_through;
-  if (may_interrupt && asked_in_all_ % every == 0) return (asked_in_all_ / every) % 2 == 1 ? -EINTR : -EAGAIN;
-  return std::nullopt;
+  const bool may_interrupt = every > 0 && request.code != io_code::poll && request.code != io_code::connect;
+  if (!may_interrupt || asked_in_all_ % every != 0) return std::nullopt;
+  const bool waits_for_readiness = request.code != io_code::shutdown;
+  return waits_for_readiness && (asked_in_all_ / every) % 2 == 0 ? -EAGAIN : -EINTR;
 }
 
 std::optional<sim_driver::scripted> sim_driver::next_in_script(const io_request& request) noexcept {
