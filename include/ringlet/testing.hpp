@@ -40,6 +40,8 @@ class simulation {
   tcp_listener listener();
   /// The client's end of a connection that the listener may accept from now on. units of capacity: bytes.
   tcp_stream connect_to(const tcp_listener& server, std::size_t capacity = 64 * 1024);
+  /// The same by the listener's descriptor, for one that a server owns by now.
+  tcp_stream connect_to(int listening_fd, std::size_t capacity = 64 * 1024);
 
   /// A descriptor of which nothing is known but what script() says.
   unique_fd blank();

@@ -25,7 +25,11 @@ tcp_listener simulation::listener() {
 }
 
 tcp_stream simulation::connect_to(const tcp_listener& server, std::size_t capacity) {
-  return tcp_stream(unique_fd(driver_->connect_to(server.fd(), capacity)));
+  return connect_to(server.fd(), capacity);
+}
+
+tcp_stream simulation::connect_to(int listening_fd, std::size_t capacity) {
+  return tcp_stream(unique_fd(driver_->connect_to(listening_fd, capacity)));
 }
 
 unique_fd simulation::blank() {
