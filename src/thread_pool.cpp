@@ -35,7 +35,9 @@ class thread_pool_queue {
   std::size_t queued() const noexcept;
 
  private:
-  void work() noexcept;
+  void work(std::size_t& asked) noexcept;
+  void count_asker(pool_job& job);
+  void forget(std::size_t* asker) noexcept;
   void add(pool_job& job) noexcept;
   void admit_next() noexcept;
   static void send_home(pool_job& job, mailbox& home) noexcept;
@@ -48,11 +50,16 @@ class thread_pool_queue {
   std::size_t limit_;
   std::size_t idle_ = 0;  // workers that sleep
   bool closed_ = false;
+  std::vector<std::size_t> asked_;   // by worker: functions of this pool that the worker's own function waits for
+  std::size_t waiting_workers_ = 0;  // those for which that is not zero
 
   std::vector<std::thread> workers_;
 };
 
 namespace {
+
+constinit thread_local thread_pool_queue* own_pool = nullptr;   // null: this thread is no worker
+constinit thread_local std::size_t* asked_by_worker = nullptr;  // of its own pool; null: this thread is no worker
 
 // Workers take no signals: those are for the loops.
 class signals_blocked {
@@ -72,10 +79,10 @@ class signals_blocked {
 
 }  // namespace
 
-thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : limit_(limit) {
+thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : limit_(limit), asked_(workers) {
   const signals_blocked guard;
   try {
-    for (std::size_t count = 0; count < workers; ++count) workers_.emplace_back([this] { work(); });
+    for (std::size_t& asked : asked_) workers_.emplace_back([this, &asked] { work(asked); });
   } catch (const std::system_error& e) {
     shutdown();
     throw os_error("create a thread", "", e.code().value());
@@ -85,6 +92,7 @@ thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : l
 void thread_pool_queue::submit(pool_job& job) {
   const std::lock_guard lock(mutex_);
   if (closed_) throw std::logic_error("thread_pool: a function was submitted after shutdown()");
+  count_asker(job);
   job.home_ = &this_loop().post_box();
   job.home_->add_reference();
   if (queued_ < limit_) {
@@ -92,6 +100,23 @@ void thread_pool_queue::submit(pool_job& job) {
   } else {
     waiting_.push_back(job);
   }
+}
+
+// Why: a function that runs a loop of its own may wait for its own pool. When all workers do, they do for ever.
+void thread_pool_queue::count_asker(pool_job& job) {
+  job.asked_ = own_pool == this ? asked_by_worker : nullptr;
+  if (job.asked_ == nullptr) return;
+  if (*job.asked_ == 0) {
+    if (waiting_workers_ + 1 == asked_.size()) {
+      throw std::logic_error("thread_pool: a function waits for its own pool, all other workers of which do so, too");
+    }
+    ++waiting_workers_;
+  }
+  ++*job.asked_;
+}
+
+void thread_pool_queue::forget(std::size_t* asker) noexcept {
+  if (asker != nullptr && --*asker == 0) --waiting_workers_;
 }
 
 void thread_pool_queue::add(pool_job& job) noexcept {
@@ -112,11 +137,14 @@ bool thread_pool_queue::withdraw(pool_job& job) noexcept {
   if (!job.linked()) return false;
   job.unlink();
   if (std::exchange(job.in_queue_, false)) admit_next();
+  forget(job.asked_);
   job.home_->drop_reference();
   return true;
 }
 
-void thread_pool_queue::work() noexcept {
+void thread_pool_queue::work(std::size_t& asked) noexcept {
+  own_pool = this;
+  asked_by_worker = &asked;
   count_pool_thread(+1);
   std::unique_lock lock(mutex_);
   for (;;) {
@@ -131,9 +159,11 @@ void thread_pool_queue::work() noexcept {
     admit_next();
     lock.unlock();
     mailbox& home = *job->home_;
+    std::size_t* const asker = job->asked_;
     job->execute();
     send_home(*job, home);
     lock.lock();
+    forget(asker);
   }
   count_pool_thread(-1);
 }

@@ -35,13 +35,14 @@ class pool_job : public remote_work, public list_links {
 
  private:
   friend class thread_pool_queue;
-  mailbox* home_ = nullptr;  // the loop to go back to; referenced while the pool has the job
-  bool in_queue_ = false;    // has a place in the queue, and does not wait for one
+  mailbox* home_ = nullptr;       // the loop to go back to; referenced while the pool has the job
+  std::size_t* asked_ = nullptr;  // counts it for the worker whose function asked; null: somebody else did
+  bool in_queue_ = false;         // has a place in the queue, and does not wait for one
 };
 
 class thread_pool_queue;
 
-/// Hands the job over; it comes back through run() on this loop. errors: std::logic_error after shutdown().
+/// Hands the job over; it comes back through run() on this loop. errors: std::logic_error, as of thread_pool::run.
 void submit_job(thread_pool_queue& queue, pool_job& job);
 
 /// Takes the job back. False: too late, a worker has it, and it will come back by itself.
@@ -153,9 +154,10 @@ class thread_pool {
 
   /// `co_await pool.run(f, args...)` runs f(args...) on a worker and gives its result. `f` and `args` are copied or
   /// moved. A function that can take a std::stop_token first gets one that a cancel request triggers; it may then
-  /// return what it has, or throw `cancelled`. errors: what `f` throws; std::logic_error after shutdown(). cancel: a
-  /// function that has not begun never will; one that runs delays the cancellation until it returns, and if it returns
-  /// a value, that is given. suspends: always, also while the queue is full.
+  /// return what it has, or throw `cancelled`. errors: what `f` throws; std::logic_error after shutdown(), and in a
+  /// loop on one of the pool's own workers when all others wait for the pool already, for then nobody would run `f`.
+  /// cancel: a function that has not begun never will; one that runs delays the cancellation until it returns, and if
+  /// it returns a value, that is given. suspends: always, also while the queue is full.
   template <class F, class... Args>
   auto run(F&& f, Args&&... args) {
     RINGLET_REQUIRE_SAFE_CLOSURE(F);
@@ -174,7 +176,7 @@ class thread_pool {
 
   // For those who write awaitables.
 
-  /// Hands the job over; it comes back through run() on this loop. errors: std::logic_error after shutdown().
+  /// Hands the job over; it comes back through run() on this loop. errors: std::logic_error, as of run().
   void submit(detail::pool_job& job);
 
  private:
