@@ -18,13 +18,41 @@ constexpr std::uint32_t many_queued = 4;
 constexpr std::uint32_t small_read = 4096;
 constexpr std::uint8_t many_small_reads = 8;
 
-io_request receive_request(const socket& s) noexcept {
-  return {io_code::receive_many, s.fd()};
-}
+/// The receives of a socket for which no task brings a buffer: the kernel takes one of the driver's when data comes.
+/// Where a lot comes, or the driver has none left, it asks for readiness, and whoever reads brings a large buffer.
+class receiver final : public inflow {
+ public:
+  explicit receiver(socket& s) noexcept;
+  ~receiver() override { drop_all(); }
 
-}  // namespace
+  /// What came in. errors: os_error. Only when has_something().
+  chunk take();
 
-receiver::receiver(socket& s) noexcept : inflow(s, receive_request(s)) {
+  /// The error that take() would throw.
+  std::error_code error();
+
+ private:
+  bool has_something() const noexcept override;
+  void store(int result, buffer* filled) noexcept override;
+  void drop_all() noexcept override;
+  void note_failure(int error) noexcept override;
+  int pass_on(const io_request& to) noexcept override;
+  void prepare() noexcept override;
+
+  void watch() noexcept;
+  void read();
+  void note_read(std::uint32_t size) noexcept;
+
+  intrusive_queue<buffer, &buffer::next> queue_;
+  std::uint32_t queued_ = 0;
+  int failure_ = 0;               // errno that nobody has been told of yet; 0: none
+  bool at_end_ = false;           // the peer sends nothing more
+  bool readable_ = false;         // when watching: something can be read
+  bool watching_ = false;         // asks for readiness only
+  std::uint8_t small_reads_ = 0;  // in a row, when watching
+};
+
+receiver::receiver(socket& s) noexcept : inflow(s, {io_code::receive_many, s.fd()}) {
   if (!this_driver().multishot()) watch();
 }
 
@@ -132,8 +160,27 @@ int receiver::pass_on(const io_request& to) noexcept {
   return static_cast<int>(to.length - left);
 }
 
+receiver& source(inflow& flow) noexcept {
+  return static_cast<receiver&>(flow);
+}
+
+}  // namespace
+
 std::error_code receive_awaiter::await_error() {
-  return refused() != 0 ? std::error_code(refused(), std::generic_category()) : source().error();
+  return refused() != 0 ? std::error_code(refused(), std::generic_category()) : source(flow()).error();
+}
+
+chunk receive_awaiter::await_resume() {
+  check_end();
+  return source(flow()).take();
 }
 
 }  // namespace ringlet::detail
+
+namespace ringlet {
+
+detail::receive_awaiter socket_stream::receive() {
+  return detail::receive_awaiter(socket_->input_as<detail::receiver>());
+}
+
+}  // namespace ringlet

@@ -117,10 +117,6 @@ detail::stream_transfer socket_stream::read_some(std::span<std::byte> to) noexce
   return {*socket_, direction::in, to.data(), to.size()};
 }
 
-detail::receive_awaiter socket_stream::receive() {
-  return detail::receive_awaiter(socket_->input_as<detail::receiver>());
-}
-
 detail::whole_transfer socket_stream::read_exactly(std::span<std::byte> to) noexcept {
   return {*socket_, direction::in, to.data(), to.size(), nullptr};
 }

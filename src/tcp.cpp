@@ -27,23 +27,6 @@ unique_fd open_client_socket(const endpoint& to) {
   return fd;
 }
 
-// What accept(2) says of Linux: errors of a connection that broke before it was accepted; the next one may be fine.
-// Why not EOPNOTSUPP: no connection breaks with that, but a descriptor that is no listener gives it for ever.
-bool is_of_the_connection(int error) noexcept {
-  switch (error) {
-    case ECONNABORTED:
-    case EPROTO:
-    case EPERM:
-    case ENETDOWN:
-    case ENOPROTOOPT:
-    case EHOSTDOWN:
-    case ENONET:
-    case EHOSTUNREACH:
-    case ENETUNREACH: return true;
-    default: return false;
-  }
-}
-
 using name_function = int (*)(int, sockaddr*, socklen_t*);
 
 endpoint name_of(int fd, name_function ask, const char* operation) {
@@ -94,94 +77,7 @@ os_error connect_awaiter::make_error(int error) const {
   return os_error("connect", to_.to_string(), error);
 }
 
-accept_awaiter::accept_awaiter(socket& listener) noexcept
-    : stream_op(listener, direction::in, {io_code::accept, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {}
-
-// Done, but nobody took it: the awaiter lost a race, or died of another exception.
-accept_awaiter::~accept_awaiter() {
-  if (succeeded() && !taken_) close_fd(result());
-}
-
-tcp_stream accept_awaiter::await_resume() {
-  unique_fd accepted(take_result());
-  taken_ = true;
-  return tcp_stream(std::move(accepted));
-}
-
-bool accept_awaiter::is_transient(int result) const noexcept {
-  return is_of_the_connection(-result) || stream_op::is_transient(result);
-}
-
 }  // namespace detail
-
-// --- incoming_connections
-
-namespace detail {
-namespace {
-
-constexpr std::size_t most_accepted = 64;
-
-}  // namespace
-
-acceptor::acceptor(socket& listener)
-    : inflow(listener, {io_code::accept_many, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {
-  accepted_.reserve(most_accepted);
-}
-
-void acceptor::prepare() noexcept {
-  const bool all_at_once = this_driver().multishot();
-  request_.code = all_at_once ? io_code::accept_many : io_code::accept;
-}
-
-void acceptor::store(int fd, buffer*) noexcept {
-  accepted_.push_back(fd);
-  if (accepted_.size() - first_ >= most_accepted) pause();
-}
-
-void acceptor::note_failure(int error) noexcept {
-  if (!is_of_the_connection(error) && error != EAGAIN) failure_ = error;
-}
-
-int acceptor::pop() noexcept {
-  const int fd = accepted_[first_++];
-  const bool time_to_move_up = first_ == accepted_.size() || first_ == most_accepted;
-  if (time_to_move_up) {
-    accepted_.erase(accepted_.begin(), accepted_.begin() + static_cast<std::ptrdiff_t>(first_));
-    first_ = 0;
-  }
-  return fd;
-}
-
-unique_fd acceptor::take() {
-  if (!accepted_.empty()) return unique_fd(pop());
-  throw make_error(std::exchange(failure_, 0));
-}
-
-int acceptor::pass_on(const io_request&) noexcept {
-  if (!accepted_.empty()) return pop();
-  return failure_ != 0 ? -std::exchange(failure_, 0) : -EAGAIN;
-}
-
-void acceptor::drop_all() noexcept {
-  while (!accepted_.empty()) close_fd(pop());
-}
-
-std::error_code next_connection::await_error() const noexcept {
-  const int error = refused() == EBADF ? 0 : refused() != 0 ? refused() : source().failure();
-  return std::error_code(error, std::generic_category());
-}
-
-std::optional<tcp_stream> next_connection::await_resume() {
-  if (refused() == EBADF) return std::nullopt;
-  check_end();
-  return tcp_stream(source().take());
-}
-
-}  // namespace detail
-
-incoming_connections::~incoming_connections() {
-  if (listener_ && listener_->input() != nullptr) listener_->input()->pause();
-}
 
 // --- tcp_listener
 

@@ -56,51 +56,12 @@ class [[nodiscard]] stream_transfer final : public stream_op {
   std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
 };
 
-/// The receives of a socket for which no task brings a buffer: the kernel takes one of the driver's when data comes.
-/// Where a lot comes, or the driver has none left, it asks for readiness, and whoever reads brings a large buffer.
-class receiver final : public inflow {
- public:
-  explicit receiver(socket& s) noexcept;
-  ~receiver() override { drop_all(); }
-
-  /// What came in. errors: os_error. Only when has_something().
-  chunk take();
-
-  /// The error that take() would throw.
-  std::error_code error();
-
- private:
-  bool has_something() const noexcept override;
-  void store(int result, buffer* filled) noexcept override;
-  void drop_all() noexcept override;
-  void note_failure(int error) noexcept override;
-  int pass_on(const io_request& to) noexcept override;
-  void prepare() noexcept override;
-
-  void watch() noexcept;
-  void read();
-  void note_read(std::uint32_t size) noexcept;
-
-  intrusive_queue<buffer, &buffer::next> queue_;
-  std::uint32_t queued_ = 0;
-  int failure_ = 0;               // errno that nobody has been told of yet; 0: none
-  bool at_end_ = false;           // the peer sends nothing more
-  bool readable_ = false;         // when watching: something can be read
-  bool watching_ = false;         // asks for readiness only
-  std::uint8_t small_reads_ = 0;  // in a row, when watching
-};
-
+/// What has come in next, once there is something.
 class [[nodiscard]] receive_awaiter final : public inflow::visit {
  public:
-  explicit receive_awaiter(receiver& from) noexcept : visit(from) {}
+  explicit receive_awaiter(inflow& from) noexcept : visit(from) {}
   std::error_code await_error();
-  chunk await_resume() {
-    check_end();
-    return source().take();
-  }
-
- private:
-  receiver& source() const noexcept { return static_cast<receiver&>(flow()); }
+  chunk await_resume();
 };
 
 /// As many of them as it takes.

@@ -5,7 +5,6 @@
 #include <ringlet/tcp_stream.hpp>
 
 #include <optional>
-#include <vector>
 
 namespace ringlet {
 
@@ -65,40 +64,11 @@ class [[nodiscard]] accept_awaiter final : public stream_op {
   bool taken_ = false;
 };
 
-/// The accepts of a listener that take every connection there is. What no task has taken yet waits here, up to a limit.
-class acceptor final : public inflow {
- public:
-  explicit acceptor(socket& listener);
-  ~acceptor() override { drop_all(); }
-
-  /// A connection. errors: os_error. Only when has_something().
-  unique_fd take();
-
-  /// The errno that take() would fail with; 0: none.
-  int failure() const noexcept { return accepted_.empty() ? failure_ : 0; }
-
- private:
-  bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
-  void store(int fd, buffer*) noexcept override;
-  void drop_all() noexcept override;
-  void note_failure(int error) noexcept override;
-  int pass_on(const io_request&) noexcept override;
-  void prepare() noexcept override;
-  int pop() noexcept;
-
-  std::vector<int> accepted_;  // from first_ on; room for a full queue from the beginning
-  std::size_t first_ = 0;
-  int failure_ = 0;  // errno that nobody has been told of yet; 0: none
-};
-
 class [[nodiscard]] next_connection final : public inflow::visit {
  public:
-  explicit next_connection(acceptor& from) noexcept : visit(from) {}
+  explicit next_connection(inflow& from) noexcept : visit(from) {}
   std::error_code await_error() const noexcept;
   std::optional<tcp_stream> await_resume();
-
- private:
-  acceptor& source() const noexcept { return static_cast<acceptor&>(flow()); }
 };
 
 }  // namespace detail
@@ -116,7 +86,7 @@ class incoming_connections {
 
   /// Waits for a connection; nullopt when the listener was closed. errors: os_error; EMFILE and its like leave the
   /// connection in the kernel's queue. cancel: safe; a connection that was accepted meanwhile is the next one.
-  detail::next_connection next() { return detail::next_connection(listener_->input_as<detail::acceptor>()); }
+  detail::next_connection next();
 
  private:
   detail::ref<detail::socket> listener_;  // null after a move

@@ -6,7 +6,6 @@
 #include <ringlet/detail/reactor.hpp>
 
 #include <cstdint>
-#include <memory>
 
 namespace ringlet::detail {
 
@@ -64,18 +63,19 @@ class io_driver : public reactor {
   virtual int try_receive(int fd, void* to, std::size_t size) noexcept = 0;
   virtual int try_send(int fd, const void* from, std::size_t size) noexcept = 0;
 
-  large_buffers& spare_buffers() noexcept { return *spare_buffers_; }
+  large_buffers& spare_buffers() noexcept { return spare_buffers_; }
 
   /// Multishot operations that go on although no task waits for their results.
   void count_unattended(int change) noexcept { unattended_ += static_cast<std::size_t>(change); }
 
  protected:
-  ~io_driver() = default;
+  io_driver() = default;
+  ~io_driver() { spare_buffers_.abandon(); }
 
   std::size_t unattended() const noexcept { return unattended_; }
 
  private:
-  std::unique_ptr<large_buffers, abandon_pool> spare_buffers_{new large_buffers};
+  large_buffers& spare_buffers_ = *new large_buffers;  // Why not a member: buffers on loan may outlive the driver
   std::size_t unattended_ = 0;
 };
 

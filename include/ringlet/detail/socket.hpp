@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <memory>
 #include <span>
 
 namespace ringlet::detail {
@@ -20,6 +19,7 @@ enum class direction : std::uint8_t { in, out };
 class socket : public counted<socket> {
  public:
   explicit socket(unique_fd fd) noexcept : fd_(std::move(fd)) {}
+  ~socket() { delete input_; }
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
   void last_reference_gone() noexcept { delete this; }
@@ -32,12 +32,12 @@ class socket : public counted<socket> {
   void give_up(direction way) noexcept;
 
   /// What comes in without being asked for each time; null until somebody wants it.
-  inflow* input() const noexcept { return input_.get(); }
+  inflow* input() const noexcept { return input_; }
 
   /// input(), which is made on first use.
   template <class Flow>
   Flow& input_as() {
-    if (!input_) input_ = std::make_unique<Flow>(*this);
+    if (input_ == nullptr) input_ = new Flow(*this);
     return static_cast<Flow&>(*input_);
   }
 
@@ -84,7 +84,7 @@ class socket : public counted<socket> {
 
   unique_fd fd_;
   io_op* users_[2] = {nullptr, nullptr};  // by direction; null: free
-  std::unique_ptr<inflow> input_;         // null: nobody has wanted it
+  inflow* input_ = nullptr;               // null: nobody has wanted it
   ref<socket> until_input_ends_;          // to itself, when the handle is gone; else null
   bool closing_ = false;
   intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;

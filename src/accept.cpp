@@ -1,0 +1,147 @@
+// L5 services: accepts connections, one by one or all that come; knows sockets.
+// SPDX-License-Identifier: MIT
+#include <ringlet/tcp_listener.hpp>
+
+#include <cerrno>
+#include <vector>
+
+#include <sys/socket.h>
+
+namespace ringlet {
+
+namespace detail {
+namespace {
+
+constexpr std::size_t most_accepted = 64;
+
+// What accept(2) says of Linux: errors of a connection that broke before it was accepted; the next one may be fine.
+// Why not EOPNOTSUPP: no connection breaks with that, but a descriptor that is no listener gives it for ever.
+bool is_of_the_connection(int error) noexcept {
+  switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return true;
+    default: return false;
+  }
+}
+
+/// The accepts of a listener that take every connection there is. What no task has taken yet waits here, up to a limit.
+class acceptor final : public inflow {
+ public:
+  explicit acceptor(socket& listener);
+  ~acceptor() override { drop_all(); }
+
+  /// A connection. errors: os_error. Only when has_something().
+  unique_fd take();
+
+  /// The errno that take() would fail with; 0: none.
+  int failure() const noexcept { return accepted_.empty() ? failure_ : 0; }
+
+ private:
+  bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
+  void store(int fd, buffer*) noexcept override;
+  void drop_all() noexcept override;
+  void note_failure(int error) noexcept override;
+  int pass_on(const io_request&) noexcept override;
+  void prepare() noexcept override;
+  int pop() noexcept;
+
+  std::vector<int> accepted_;  // from first_ on; room for a full queue from the beginning
+  std::size_t first_ = 0;
+  int failure_ = 0;  // errno that nobody has been told of yet; 0: none
+};
+acceptor::acceptor(socket& listener)
+    : inflow(listener, {io_code::accept_many, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {
+  accepted_.reserve(most_accepted);
+}
+
+void acceptor::prepare() noexcept {
+  const bool all_at_once = this_driver().multishot();
+  request_.code = all_at_once ? io_code::accept_many : io_code::accept;
+}
+
+void acceptor::store(int fd, buffer*) noexcept {
+  accepted_.push_back(fd);
+  if (accepted_.size() - first_ >= most_accepted) pause();
+}
+
+void acceptor::note_failure(int error) noexcept {
+  if (!is_of_the_connection(error) && error != EAGAIN) failure_ = error;
+}
+
+int acceptor::pop() noexcept {
+  const int fd = accepted_[first_++];
+  const bool time_to_move_up = first_ == accepted_.size() || first_ == most_accepted;
+  if (time_to_move_up) {
+    accepted_.erase(accepted_.begin(), accepted_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  return fd;
+}
+
+unique_fd acceptor::take() {
+  if (!accepted_.empty()) return unique_fd(pop());
+  throw make_error(std::exchange(failure_, 0));
+}
+
+int acceptor::pass_on(const io_request&) noexcept {
+  if (!accepted_.empty()) return pop();
+  return failure_ != 0 ? -std::exchange(failure_, 0) : -EAGAIN;
+}
+
+void acceptor::drop_all() noexcept {
+  while (!accepted_.empty()) close_fd(pop());
+}
+
+acceptor& source(inflow& flow) noexcept {
+  return static_cast<acceptor&>(flow);
+}
+
+}  // namespace
+
+accept_awaiter::accept_awaiter(socket& listener) noexcept
+    : stream_op(listener, direction::in, {io_code::accept, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {}
+
+// Done, but nobody took it: the awaiter lost a race, or died of another exception.
+accept_awaiter::~accept_awaiter() {
+  if (succeeded() && !taken_) close_fd(result());
+}
+
+tcp_stream accept_awaiter::await_resume() {
+  unique_fd accepted(take_result());
+  taken_ = true;
+  return tcp_stream(std::move(accepted));
+}
+
+bool accept_awaiter::is_transient(int result) const noexcept {
+  return is_of_the_connection(-result) || stream_op::is_transient(result);
+}
+
+std::error_code next_connection::await_error() const noexcept {
+  const int error = refused() == EBADF ? 0 : refused() != 0 ? refused() : source(flow()).failure();
+  return std::error_code(error, std::generic_category());
+}
+
+std::optional<tcp_stream> next_connection::await_resume() {
+  if (refused() == EBADF) return std::nullopt;
+  check_end();
+  return tcp_stream(source(flow()).take());
+}
+
+}  // namespace detail
+
+incoming_connections::~incoming_connections() {
+  if (listener_ && listener_->input() != nullptr) listener_->input()->pause();
+}
+
+detail::next_connection incoming_connections::next() {
+  return detail::next_connection(listener_->input_as<detail::acceptor>());
+}
+
+}  // namespace ringlet
