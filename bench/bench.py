@@ -1,6 +1,6 @@
 """Measures ringlet beside hand-written servers and peers, and writes results.md and results.svg.
 
-bench.py FOLDER_OF_THE_PROGRAMS [--quick] [--only PART_OF_A_NAME,...] [--parts echo,two,churn,memory,micro,instructions]
+bench.py FOLDER_OF_THE_PROGRAMS [--quick] [--only PART_OF_A_NAME,...] [--parts PART,...] [--instructions]
 """
 import argparse
 import os
@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import instructions
+import micro
 import report
 import rounds
 import servers
@@ -84,12 +86,24 @@ def memory_of(server, generator, counts):
     return found
 
 
+def measure_small(folder, options, say, found):
+    if "micro" in options.parts:
+        found["micro"] = micro.time_both(folder, *((3, 3) if options.quick else (8, 5)), say)
+    if options.instructions and not micro.have_valgrind():
+        say("left out: there is no valgrind to count instructions with")
+    elif options.instructions:
+        found["micro instructions"] = micro.count_both(folder, say)
+        found["instructions"] = instructions.count(
+            folder, Generator(folder, max(os.sched_getaffinity(0))), say, options.only)
+
+
 def run(folder, options, say):
     """All that was asked for; gives {part: what was found}."""
     cpus = sorted(os.sched_getaffinity(0))[::-1]
     plans = plan_of(options.quick)
     generator = Generator(folder, cpus[0])
     found = {"rounds": {}}
+    measure_small(folder, options, say, found)
     running = servers.start_all(folder, cpus[0], say, options.only)
     found["groups"] = {s.kind.name: s.kind.group for s in running}
     try:
@@ -114,6 +128,7 @@ def parse(arguments):
     parser.add_argument("--quick", action="store_true", help="under two minutes")
     parser.add_argument("--only", default="", help="servers with one of these, separated by commas, in their names")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure, separated by commas")
+    parser.add_argument("--instructions", action="store_true", help="count them, too, with valgrind; a few minutes more")
     parser.add_argument("--results", type=Path, default=HERE, help="the folder for results.md and results.svg")
     options = parser.parse_args(arguments)
     options.parts = options.parts.split(",")

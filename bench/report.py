@@ -109,6 +109,22 @@ def memory_table(found):
     return table(["server"] + [f"{count:,} connections" for count in counts], rows)
 
 
+def small_table(rows, unit, digits):
+    lines = []
+    for row, values in rows.items():
+        own, limit = values.get("ringlet"), values.get("limit")
+        both = own is not None and limit is not None
+        lines.append([row] + ["" if value is None else f"{value:,.{digits}f}" for value in (own, limit)]
+                     + [ratio(own / limit) if both else ""])
+    return table(["operation", f"ringlet, {unit}", f"by hand, {unit}", "ratio"], lines)
+
+
+def instruction_table(found):
+    depths = sorted({depth for values in found.values() for depth in values})
+    rows = [[name] + [f"{values[depth]:,.0f}" for depth in depths] for name, values in found.items()]
+    return table(["server"] + [f"c64 d{depth} 64B" for depth in depths], rows)
+
+
 def machine():
     model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8") as lines:
@@ -134,6 +150,14 @@ def make(found, quick):
         parts += [f"## Connect, one echo, close: 64 at a time, {found['rounds']['churn']} rounds", churn_table(found)]
     if "memory" in found:
         parts += ["## Memory of an idle connection, bytes", memory_table(found)]
+    if "micro" in found:
+        parts += ["## Small operations", small_table(found["micro"], "ns", 1),
+                  "Channels are left out: this ringlet has none."]
+    if "instructions" in found:
+        parts += ["## Instructions in user space for one echo", instruction_table(found["instructions"])]
+    if "micro instructions" in found:
+        parts += ["## Instructions in user space of small operations",
+                  small_table(found["micro instructions"], "instructions", 0)]
     return "\n\n".join(parts) + "\n"
 
 
