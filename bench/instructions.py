@@ -1,4 +1,6 @@
 """Counts a server's instructions in user space for one echo, with callgrind."""
+import subprocess
+
 import servers
 from micro import instructions_of
 
@@ -14,11 +16,14 @@ class _Wrapped:
         self.kind, self.generator, self.requests, self.depth = kind, generator, requests, depth
 
     def __call__(self, command):
-        wrapper = command[:len(command) - len(self.kind.command)]
+        wrapper = ["env", f"BENCH_SESSIONS={CONNECTIONS}", *command[:len(command) - len(self.kind.command)]]
         server = servers.Server(self.kind, self.generator.cpu, wrapper)
         try:
             self.generator.run("echo", server, connections=CONNECTIONS, depth=self.depth, size=64, requests=self.requests,
                                warm_up=0, time=100_000)
+            server.process.wait(20)  # it ends by itself, with its last session
+        except subprocess.TimeoutExpired as why:
+            raise RuntimeError(f"{self.kind.name} did not end under callgrind") from why
         finally:
             server.stop()
 

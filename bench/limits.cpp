@@ -1,4 +1,5 @@
-// Bench: what micro.cpp measures, written by hand with nothing but the operation itself. micro_limits [RUNS [PART OF A ROW'S NAME]]
+// Bench: what micro.cpp measures, written by hand with nothing but the operation itself. micro_limits [RUNS [PART OF A
+// ROW'S NAME]]
 #include "bare.hpp"
 #include "bare_pool.hpp"
 #include "stopwatch.hpp"

@@ -1,4 +1,5 @@
-// Bench: small operations of ringlet, each as a user writes it; limits.cpp has the same by hand. micro [RUNS [PART OF A ROW'S NAME]]
+// Bench: small operations of ringlet, each as a user writes it; limits.cpp has the same by hand. micro [RUNS [PART OF A
+// ROW'S NAME]]
 #include "stopwatch.hpp"
 
 #include <ringlet/ringlet.hpp>

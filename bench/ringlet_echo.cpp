@@ -1,4 +1,6 @@
 // Bench: the echo server on ringlet, in each of the ways that a user would write it: ringlet_echo STYLE
+#include "ending.hpp"
+
 #include <ringlet/ringlet.hpp>
 
 #include <array>
@@ -17,6 +19,7 @@ task<> echo_read_some(tcp_stream client) {
   while (const std::size_t got = co_await client.read_some(buffer)) {
     co_await client.write_all(std::span(buffer).first(got));
   }
+  bench::session_ended();
 }
 
 // A template, so that it need not compile where a stream has no receive().
@@ -27,6 +30,7 @@ task<> echo_receive(Stream client) {
     if (lease.empty()) break;
     co_await client.write_all(lease);
   }
+  bench::session_ended();
 }
 
 template <class Handler>

@@ -1,5 +1,6 @@
 // Bench: the hand-written server on epoll, edge-triggered.
 // SPDX-License-Identifier: MIT
+#include "../ending.hpp"
 #include "hot_echo.hpp"
 #include "listener.hpp"
 #include "servers.hpp"
@@ -51,6 +52,7 @@ void serve_epoll(int listener) {
         accept_all(poller, listener, echo);
       } else if (echo.writable(fd) == hot_echo::state::closed) {
         close(fd);
+        session_ended();
       }
     }
   }

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "ring.hpp"
 
+#include "../ending.hpp"
+
 #include <cerrno>
 #include <system_error>
 
@@ -53,6 +55,7 @@ void close_later(ring& r, int fd, bool direct) {
   }
   ring::mark(sqe, op::ignored, 0);
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  session_ended();
 }
 
 }  // namespace bench
