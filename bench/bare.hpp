@@ -124,9 +124,9 @@ struct child {
     struct final_awaiter {
       bool await_ready() const noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> here) const noexcept {
-        join_counter* counter = here.promise().counter;
+        join_counter* with = here.promise().counter;
         here.destroy();
-        if (counter != nullptr && --counter->running == 0 && counter->joiner.frame) return counter->joiner.frame;
+        if (with != nullptr && --with->running == 0 && with->joiner.frame) return with->joiner.frame;
         return next_ready();
       }
       void await_resume() const noexcept {}
@@ -138,10 +138,10 @@ struct child {
     join_counter* counter = nullptr;
   };
 
-  void start(join_counter* counter = nullptr) const noexcept {
+  void start(join_counter* with = nullptr) const noexcept {
     promise->place.frame = std::coroutine_handle<promise_type>::from_promise(*promise);
-    promise->counter = counter;
-    if (counter != nullptr) ++counter->running;
+    promise->counter = with;
+    if (with != nullptr) ++with->running;
     ready.push(promise->place);
   }
 

@@ -61,6 +61,12 @@ def kinds(folder):
     ]
 
 
+def why_not(text):
+    """The first line of it that is not valgrind's."""
+    lines = [line for line in text.strip().split("\n") if not line.startswith("==")]
+    return lines[0] if lines else "it says nothing"
+
+
 class Server:
     """A running one."""
 
@@ -82,7 +88,7 @@ class Server:
                 return int(line.strip().rsplit(":", 1)[1])
             if not line:
                 self.process.wait()
-                raise Missing(f"{self.kind.name} does not start: {self.process.stderr.read().strip()}")
+                raise Missing(f"{self.kind.name} does not start: {why_not(self.process.stderr.read())}")
         raise Missing(f"{self.kind.name} does not say where it listens")
 
     def move(self, cpu):

@@ -28,7 +28,7 @@ def started(kind):
     try:
         return servers.Server(kind, max(os.sched_getaffinity(0)))
     except servers.Missing as why:
-        raise Skip(str(why).split("\n")[0]) from why
+        raise Skip(str(why)) from why
 
 
 def generator():
