@@ -53,8 +53,9 @@ def count_both(folder, say):
         say(f"instructions of: {row}", passing=True)
         for column, program in (("ringlet", "micro"), ("limit", "micro_limits")):
             command = str(folder / program)
-            if not read_rows(command, ["1", row]):
+            name = next(iter(read_rows(command, ["1", row])), None)
+            if name is None:
                 continue
             few, more = (instructions_of([command, runs, row]) for runs in ("1", "3"))
-            found.setdefault(row, {})[column] = (more - few) / (2 * OPERATIONS)
+            found.setdefault(name, {})[column] = (more - few) / (2 * OPERATIONS)
     return found
