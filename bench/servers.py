@@ -1,5 +1,6 @@
 """The echo servers that are measured: how each is started, moved between CPUs, looked at, and stopped."""
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -82,13 +83,16 @@ class Server:
 
     def _read_port(self):
         deadline = time.monotonic() + START_LIMIT
-        while time.monotonic() < deadline:
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([self.process.stdout], [], [], left)[0]:
+                break
             line = self.process.stdout.readline()
             if line.startswith("listening on "):
                 return int(line.strip().rsplit(":", 1)[1])
             if not line:
                 self.process.wait()
                 raise Missing(f"{self.kind.name} does not start: {why_not(self.process.stderr.read())}")
+        self.stop()
         raise Missing(f"{self.kind.name} does not say where it listens")
 
     def move(self, cpu):
