@@ -106,9 +106,9 @@ wait_text inflow::visit::describe() const noexcept {
   return flow_->describe();
 }
 
-void inflow::visit::check_end() const {
+void inflow::visit::throw_end() const {
   if (cancelled_) throw cancelled{};
-  if (refused_ != 0) throw flow_->make_error(refused_);
+  throw flow_->make_error(refused_);
 }
 
 }  // namespace ringlet::detail

@@ -38,21 +38,29 @@ const char* verb_and_fd(io_code code) noexcept {
 }  // namespace
 
 void io_op::complete(int result, buffer*, bool) noexcept {
-  // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
-  // Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED.
-  const bool has_not_happened = polling_ || result == -ECANCELED || is_interruption(result) || asks_to_repeat(result);
-  if (cancelling() && has_not_happened) {
+  const bool has_happened = result >= 0 && !polling_;
+  if (has_happened) [[likely]] {
+    if (!more_to_do(result)) {
+      end_with(result);
+    } else if (!cancelling()) {
+      return submit();
+    } else {
+      end_early();
+    }
+  } else if (cancelling() && is_early_end(result)) {
     end_early();
   } else if (asks_to_repeat(result)) {
     return repeat(result);
-  } else if (more_to_do(result)) {
-    if (!cancelling()) return submit();
-    end_early();
   } else {
-    result_ = result;
-    state_ = state::done;
+    end_with(result);
   }
   this_loop().wake(*waiter());
+}
+
+// Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.
+// Kernel 6.1 ends a cancelled operation with EINTR where newer ones give ECANCELED.
+bool io_op::is_early_end(int result) const noexcept {
+  return polling_ || result == -ECANCELED || is_interruption(result) || asks_to_repeat(result);
 }
 
 void io_op::end_early() noexcept {

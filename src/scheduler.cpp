@@ -10,6 +10,11 @@
 #include <vector>
 
 namespace ringlet {
+namespace {
+
+constexpr std::uint64_t turns_a_reading = 64;
+
+}  // namespace
 
 using detail::current;
 using detail::task_record;
@@ -19,12 +24,11 @@ void scheduler::turn() {
   begin_turn();
   fire_due_timers();
   run_batch();
-  reactor_.wait(next_deadline());
+  wait_until(next_deadline());
 }
 
 void scheduler::begin_turn() {
   ++turns_;
-  now_is_stale_ = true;
   run_posted();
 }
 
@@ -45,7 +49,7 @@ void scheduler::run_step(task_record& task) noexcept {
   if (task.fresh() && task.cancelled()) return retire(task);
   current.task = &task;
   current.budget = detail::step_budget;
-  switch (task.step(now().time_since_epoch().count())) {
+  switch (task.step(now_.time_since_epoch().count())) {
     case task_record::step_end::preempted: return make_ready(task);
     case task_record::step_end::finished: return retire(task);
     case task_record::step_end::parked:
@@ -104,6 +108,13 @@ void scheduler::run(task_record& root) {
   close_mailbox();
   root_ = nullptr;
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+// Why not read each time: a turn without a wait may be over sooner than the clock is read. For dumps, now_ is never old.
+void scheduler::wait_until(time_point deadline) noexcept {
+  reactor_.wait(deadline);
+  now_is_stale_ = true;
+  if (deadline != long_ago || turns_ % turns_a_reading == 0) read_clock();
 }
 
 void scheduler::run_posted() noexcept {

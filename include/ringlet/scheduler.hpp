@@ -188,6 +188,7 @@ class scheduler {
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
   void shuffle_batch();
+  void wait_until(time_point deadline) noexcept;
   time_point next_deadline();
   time_point suspected_deadlock();
   void break_deadlock();
@@ -202,7 +203,7 @@ class scheduler {
   detail::reactor& reactor_;   // what the world completes
   time_point now_{};
 
-  bool now_is_stale_ = true;  // the clock was not read in this turn
+  bool now_is_stale_ = true;  // now_ is the time of an earlier turn, good enough for dumps only
   bool exposed_ = false;
   bool shuffled_;
   std::uint64_t random_;

@@ -223,18 +223,20 @@ void uring_driver::wake() noexcept {
 
 // --- Reaping
 
-// Copies what is there and frees the queue before it looks at anything, so that what follows finds room in it.
+// Why bounded: what completes meanwhile can wait for the next turn. Each entry is copied and its place freed before
+// anybody looks at it, so that what follows finds room in the queue.
 void uring_driver::reap() noexcept {
   if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0) ++counters_.cq_overflows;
-  io_uring_cqe* entries[completions_a_reap];
-  const unsigned count = io_uring_peek_batch_cqe(&ring_, entries, completions_a_reap);
-  completion batch[completions_a_reap];
-  for (unsigned at = 0; at < count; ++at) {
-    batch[at] = {io_uring_cqe_get_data(entries[at]), entries[at]->res, entries[at]->flags};
-  }
-  io_uring_cq_advance(&ring_, count);
+  const io_uring_cq& queue = ring_.cq;
+  unsigned head = *queue.khead;
+  const unsigned count = std::min(io_uring_cq_ready(&ring_), completions_a_reap);
   counters_.completed += count;
-  for (unsigned at = 0; at < count; ++at) dispatch(batch[at]);
+  for (const unsigned end = head + count; head != end;) {
+    const io_uring_cqe& entry = queue.cqes[head & *queue.kring_mask];
+    const completion done{io_uring_cqe_get_data(&entry), entry.res, entry.flags};
+    io_uring_smp_store_release(queue.khead, ++head);
+    dispatch(done);
+  }
 }
 
 void uring_driver::dispatch(const completion& done) noexcept {

@@ -33,10 +33,16 @@ class inflow : public io_op {
     int refused() const noexcept { return refused_; }
 
     /// Throws what the wait was ended by, if it was.
-    void check_end() const;
+    void check_end() const {
+      const bool ended = cancelled_ || refused_ != 0;
+      if (ended) [[unlikely]]
+        throw_end();
+    }
 
    private:
     friend class inflow;
+    [[noreturn]] void throw_end() const;
+
     inflow* flow_;
     int refused_ = 0;  // 0, or why there was nothing to wait for: EBADF, EBUSY
     bool cancelled_ = false;

@@ -113,6 +113,7 @@ class io_op : public wait, public list_links {
 
   /// The kernel's ways of saying "not now", or "not this one": nothing has happened, and nobody needs to know.
   bool asks_to_repeat(int result) const noexcept;
+  bool is_early_end(int result) const noexcept;
   void repeat(int result) noexcept;
 
   int result_ = 0;       // negative: -errno
