@@ -11,49 +11,46 @@ namespace ringlet::detail {
 // --- The kernel's side
 
 void inflow::complete(int result, buffer* filled, bool more) noexcept {
-  if (!more) end_with(0);
-  if (result >= 0) {
+  if (!more) disarm();
+  if (result >= 0) [[likely]] {
     store(result, filled);
   } else if (result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
     note_failure(-result);
   }
-  if (closed_) drop_all();
-  if (successor_ != nullptr && !armed()) hand_over();
-  if (visitor_ != nullptr) {
-    if (has_something()) {
-      wake_visitor();
-    } else if (!armed()) {
-      arm();
-    }
+  if (visitor_ != nullptr) [[likely]] {
+    if (has_something()) return wake_visitor();
+    if (!armed()) arm();
+    return;
   }
-  keep_count();
-  if (closed_ && !armed()) owner_->input_has_ended();  // Why last: this may be destroyed by it
+  if (closed_) drop_all();
+  if (armed()) return;
+  if (successor_ != nullptr) hand_over();
+  if (closed_) owner_->input_has_ended();  // Why last: this may be destroyed by it
 }
 
 void inflow::arm() noexcept {
   prepare();
+  this_driver().add_background(*this);
   submit();
 }
 
-// Invariant: a request that only fills the queue keeps no task alive; one that is ending will soon be heard of.
-void inflow::keep_count() noexcept {
-  const bool unattended = armed() && !cancelling() && visitor_ == nullptr;
-  if (unattended == unattended_) return;
-  unattended_ = unattended;
-  this_driver().count_unattended(unattended ? 1 : -1);
+void inflow::disarm() noexcept {
+  end_with(0);
+  this_driver().remove_background(*this);
 }
 
 // --- The tasks' side
 
 void inflow::begin(visit& v) noexcept {
   visitor_ = &v;
+  attend(true);
   if (!armed()) arm();
-  keep_count();
 }
 
 void inflow::wake_visitor() noexcept {
   task_record& task = *visitor_->waiter();
   visitor_ = nullptr;
+  attend(cancelling());
   this_loop().wake(task);
 }
 
@@ -82,8 +79,7 @@ void inflow::close() noexcept {
     visitor_->refused_ = EBADF;
     wake_visitor();
   }
-  cancel();
-  keep_count();
+  pause();
 }
 
 bool inflow::visit::await_ready() noexcept {
@@ -99,7 +95,6 @@ void inflow::visit::cancel() noexcept {
   if (flow_->visitor_ != this) return;  // it is over
   cancelled_ = true;
   flow_->wake_visitor();
-  flow_->keep_count();
 }
 
 wait_text inflow::visit::describe() const noexcept {

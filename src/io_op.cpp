@@ -114,6 +114,20 @@ wait_text io_op::describe() const noexcept {
   return {verb_and_fd(request_.code), request_.fd};
 }
 
+std::size_t io_driver::unattended() const noexcept {
+  std::size_t count = 0;
+  for (const background* each = background_.front(); each != nullptr; each = background_.after(*each)) {
+    if (!each->attended()) ++count;
+  }
+  return count;
+}
+
+bool io_driver::attends_any() const noexcept {
+  const background* each = background_.front();
+  while (each != nullptr && !each->attended()) each = background_.after(*each);
+  return each != nullptr;
+}
+
 void close_fd(int fd) noexcept {
   if (current_driver != nullptr) {
     current_driver->close(fd);

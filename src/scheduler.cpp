@@ -80,7 +80,7 @@ time_point scheduler::next_deadline() {
   const bool time_may_pass = virtual_clock_ == nullptr || offloads_ == 0;
   if (!timers_.empty()) return time_may_pass ? timers_.earliest() : never;
   const bool can_be_woken =
-      reactor_.in_flight() > 0 || offloads_ > 0 || expected_wake_ups_ > 0 || mailbox_->has_handles();
+      reactor_.expects_completion() || offloads_ > 0 || expected_wake_ups_ > 0 || mailbox_->has_handles();
   return can_be_woken ? never : suspected_deadlock();
 }
 
@@ -110,7 +110,8 @@ void scheduler::run(task_record& root) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Why not read each time: a turn without a wait may be over sooner than the clock is read. For dumps, now_ is never old.
+// Why not read each time: a turn without a wait may be over sooner than the clock is read. For dumps, now_ is never
+// old.
 void scheduler::wait_until(time_point deadline) noexcept {
   reactor_.wait(deadline);
   now_is_stale_ = true;

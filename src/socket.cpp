@@ -19,17 +19,8 @@ bool socket::busy() const noexcept {
   return users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->armed());
 }
 
-int socket::claim(direction way, io_op& op) noexcept {
-  if (closed()) return EBADF;
-  const bool taken = user(way) != nullptr || (way == direction::in && input_ && input_->visited());
-  if (taken) return EBUSY;
-  user(way) = &op;
-  return 0;
-}
-
-void socket::give_up(direction way) noexcept {
-  user(way) = nullptr;
-  if (closing_ && !busy()) finish_close();
+void socket::last_user_may_have_gone() noexcept {
+  if (!busy()) finish_close();
 }
 
 void socket::input_has_ended() noexcept {

@@ -16,9 +16,6 @@ end_of_stream::end_of_stream(std::size_t got, std::size_t wanted)
 namespace detail {
 namespace {
 
-// Measured: from here on a system call of its own costs less than bytes that have left the cache.
-constexpr std::size_t large_send = 16 * 1024;
-
 io_request transfer_request(const socket& s, direction way, const void* buffer, std::size_t size, int flags) noexcept {
   io_request request{way == direction::in ? io_code::receive : io_code::send, s.fd()};
   request.address = buffer;
@@ -28,18 +25,6 @@ io_request transfer_request(const socket& s, direction way, const void* buffer, 
 }
 
 }  // namespace
-
-bool stream_op::await_ready() noexcept {
-  if (refuse_if_cancelled()) return true;
-  const int refused = socket_->claim(direction_, *this);
-  if (refused != 0) end_with(-refused);
-  return refused != 0;
-}
-
-void stream_op::start() noexcept {
-  inflow* before = direction_ == direction::in ? socket_->input() : nullptr;
-  before != nullptr ? before->make_way_for(*this) : submit();
-}
 
 void stream_op::complete(int result, buffer* filled, bool more) noexcept {
   io_op::complete(result, filled, more);
@@ -61,15 +46,9 @@ whole_transfer::whole_transfer(socket& s, direction way, const void* buffer, std
       size_(size),
       done_(done) {}
 
-bool whole_transfer::await_ready() noexcept {
-  if (done_ != nullptr) *done_ = 0;
-  const bool nothing_to_do = size_ == 0 && !target().closed();
-  return (nothing_to_do && !cancel_requested()) || stream_op::await_ready() || sent_at_once();
-}
-
 // Why: what is large is in the cache now, and will not be when the ring comes to it.
 bool whole_transfer::sent_at_once() noexcept {
-  if (request_.code != io_code::send || size_ < large_send) return false;
+  if (request_.code != io_code::send) return false;
   const int sent = this_driver().try_send(request_.fd, buffer_, size_);
   if (sent <= 0 || more_to_do(sent)) return false;
   end_with(sent);

@@ -24,7 +24,12 @@ namespace detail {
 /// An operation in one direction of a socket, which no other one may use meanwhile.
 class stream_op : public io_op {
  public:
-  bool await_ready() noexcept;
+  bool await_ready() noexcept {
+    if (refuse_if_cancelled()) return true;
+    const int refused = socket_->claim(direction_, *this);
+    if (refused != 0) end_with(-refused);
+    return refused != 0;
+  }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> here) noexcept {
     park(here, *this);
@@ -42,7 +47,10 @@ class stream_op : public io_op {
   void finish() noexcept { socket_->give_up(direction_); }
 
  private:
-  void start() noexcept;
+  void start() noexcept {
+    inflow* before = direction_ == direction::in ? socket_->input() : nullptr;
+    before != nullptr ? before->make_way_for(*this) : submit();
+  }
 
   socket* socket_;
   direction direction_;
@@ -69,10 +77,18 @@ class [[nodiscard]] whole_transfer final : public stream_op {
  public:
   /// done: kept up to date, also when the transfer fails; may be null.
   whole_transfer(socket& s, direction way, const void* buffer, std::size_t size, std::size_t* done) noexcept;
-  bool await_ready() noexcept;
+  bool await_ready() noexcept {
+    if (done_ != nullptr) *done_ = 0;
+    const bool nothing_to_do = size_ == 0 && !target().closed();
+    if (nothing_to_do && !cancel_requested()) return true;
+    return stream_op::await_ready() || (size_ >= large && sent_at_once());
+  }
   void await_resume() const;
 
  private:
+  // Measured: from here on a system call of its own costs less than bytes that have left the cache.
+  static constexpr std::size_t large = 16 * 1024;
+
   bool more_to_do(int result) noexcept override;
   bool sent_at_once() noexcept;
 

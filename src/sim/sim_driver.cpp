@@ -15,9 +15,12 @@ namespace ringlet::detail {
 
 sim_driver::sim_driver(virtual_clock& clock, fault_plan faults) : clock_(clock), faults_(std::move(faults)) {}
 
+// What goes on in the background has to end while there is a driver.
 sim_driver::~sim_driver() {
+  io_driver* const outer = std::exchange(current_driver, this);
   while (!pending_.empty()) cancel(*pending_.front());
   while (!due_.empty()) wait(never);
+  current_driver = outer;
 }
 
 // --- The driver

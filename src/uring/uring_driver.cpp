@@ -261,6 +261,11 @@ std::size_t uring_driver::in_flight() const noexcept {
   return in_flight_ - own - unattended() + (postponed_.empty() ? 0 : 1);
 }
 
+bool uring_driver::expects_completion() const noexcept {
+  const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
+  return in_flight_ > own + in_background() || attends_any() || !postponed_.empty();
+}
+
 bool uring_driver::multishot() noexcept {
   const bool untried = buffers_ == nullptr && !buffers_refused_;
   if (untried) {

@@ -30,6 +30,7 @@ class uring_driver final : public io_driver {
   void wait(time_point deadline) noexcept override;
   void wake() noexcept override;
   std::size_t in_flight() const noexcept override;
+  bool expects_completion() const noexcept override;
   const reactor_counters& counters() const noexcept override { return counters_; }
 
  private:

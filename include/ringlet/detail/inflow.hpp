@@ -10,7 +10,7 @@ class socket;
 
 /// What comes in at a socket, whether or not anybody waits for it just then. Belongs to the socket, so a wait that is
 /// cancelled loses nothing and costs no system call, and the next one goes on where it ended.
-class inflow : public io_op {
+class inflow : public io_op, private background {
  public:
   /// A task's wait for what comes in next. Base of awaiters.
   class visit : public wait {
@@ -64,7 +64,7 @@ class inflow : public io_op {
   /// Ends the request, without closing: what has come in stays.
   void pause() noexcept {
     cancel();
-    keep_count();
+    attend(true);  // it will soon be heard of
   }
 
   /// Ends the request and every wait, and drops what nobody has taken.
@@ -91,15 +91,14 @@ class inflow : public io_op {
 
   void begin(visit& v) noexcept;
   void arm() noexcept;
+  void disarm() noexcept;
   void wake_visitor() noexcept;
   void hand_over() noexcept;
-  void keep_count() noexcept;
 
   socket* owner_;
   visit* visitor_ = nullptr;    // null: nobody waits
   io_op* successor_ = nullptr;  // null: none; waits for the end of the request
   bool closed_ = false;
-  bool unattended_ = false;  // the driver counts it as a request that no task waits for
 };
 
 }  // namespace ringlet::detail

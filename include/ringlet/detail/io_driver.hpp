@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ringlet/detail/buffer.hpp>
+#include <ringlet/detail/intrusive.hpp>
 #include <ringlet/detail/reactor.hpp>
 
 #include <cstdint>
@@ -41,6 +42,16 @@ constexpr std::uint32_t request_length(std::size_t size) noexcept {
   return static_cast<std::uint32_t>(size < largest ? size : largest);
 }
 
+/// A request that goes on by itself. Only while a task waits for what it brings does it keep the loop from a deadlock.
+class background : public list_links {
+ public:
+  bool attended() const noexcept { return attended_; }
+  void attend(bool yes) noexcept { attended_ = yes; }
+
+ private:
+  bool attended_ = false;
+};
+
 class io_driver : public reactor {
  public:
   /// Queues the operation. Its completions come later, from wait(), never from in here. Cannot fail:
@@ -65,18 +76,28 @@ class io_driver : public reactor {
 
   large_buffers& spare_buffers() noexcept { return spare_buffers_; }
 
-  /// Multishot operations that go on although no task waits for their results.
-  void count_unattended(int change) noexcept { unattended_ += static_cast<std::size_t>(change); }
+  void add_background(background& request) noexcept {
+    background_.push_back(request);
+    ++background_count_;
+  }
+  void remove_background(background& request) noexcept {
+    request.unlink();
+    --background_count_;
+  }
 
  protected:
   io_driver() = default;
   ~io_driver() { spare_buffers_.abandon(); }
 
-  std::size_t unattended() const noexcept { return unattended_; }
+  /// How many requests go on although no task waits for what they bring.
+  std::size_t unattended() const noexcept;
+  bool attends_any() const noexcept;
+  std::size_t in_background() const noexcept { return background_count_; }
 
  private:
   large_buffers& spare_buffers_ = *new large_buffers;  // Why not a member: buffers on loan may outlive the driver
-  std::size_t unattended_ = 0;
+  intrusive_list<background> background_;
+  std::size_t background_count_ = 0;
 };
 
 inline constinit thread_local io_driver* current_driver = nullptr;

@@ -30,6 +30,9 @@ class reactor {
   /// Operations that will complete some day: as long as there are any, no task waits in vain.
   virtual std::size_t in_flight() const noexcept = 0;
 
+  /// in_flight() > 0, found out sooner.
+  virtual bool expects_completion() const noexcept { return in_flight() > 0; }
+
   virtual const reactor_counters& counters() const noexcept = 0;
 
  protected:

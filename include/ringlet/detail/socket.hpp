@@ -28,8 +28,18 @@ class socket : public counted<socket> {
   bool closed() const noexcept { return closing_ || !fd_; }
 
   /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
-  int claim(direction way, io_op& op) noexcept;
-  void give_up(direction way) noexcept;
+  int claim(direction way, io_op& op) noexcept {
+    if (closed()) return EBADF;
+    const bool taken = user(way) != nullptr || (way == direction::in && input_ != nullptr && input_->visited());
+    if (taken) return EBUSY;
+    user(way) = &op;
+    return 0;
+  }
+  void give_up(direction way) noexcept {
+    user(way) = nullptr;
+    if (closing_) [[unlikely]]
+      last_user_may_have_gone();
+  }
 
   /// What comes in without being asked for each time; null until somebody wants it.
   inflow* input() const noexcept { return input_; }
@@ -80,6 +90,7 @@ class socket : public counted<socket> {
  private:
   io_op*& user(direction way) noexcept { return users_[static_cast<std::size_t>(way)]; }
   bool busy() const noexcept;
+  void last_user_may_have_gone() noexcept;
   void finish_close() noexcept;
 
   unique_fd fd_;
