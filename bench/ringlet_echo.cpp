@@ -25,11 +25,7 @@ task<> echo_read_some(tcp_stream client) {
 // A template, so that it need not compile where a stream has no receive().
 template <class Stream>
 task<> echo_receive(Stream client) {
-  for (;;) {
-    auto lease = co_await client.receive();
-    if (lease.empty()) break;
-    co_await client.write_all(lease);
-  }
+  while (auto lease = co_await client.receive()) co_await client.write_all(lease);
   bench::session_ended();
 }
 

@@ -1,7 +1,6 @@
 // Example: sends back what it gets, from all clients at once: echo_server [PORT]
 #include <ringlet/ringlet.hpp>
 
-#include <array>
 #include <cstdlib>
 
 #include <fmt/core.h>
@@ -9,10 +8,7 @@
 using namespace ringlet;
 
 task<> echo(tcp_stream client) {
-  std::array<std::byte, 4096> buffer;
-  while (const std::size_t got = co_await client.read_some(buffer)) {
-    co_await client.write_all(std::span(buffer).first(got));
-  }
+  while (const chunk received = co_await client.receive()) co_await client.write_all(received);
 }
 
 task<> echo_server(std::uint16_t port) {

@@ -32,6 +32,8 @@ class chunk {
 
   /// True at the end of a stream.
   bool empty() const noexcept { return size() == 0; }
+  /// True until the end of a stream: `while (const chunk received = co_await client.receive())`.
+  explicit operator bool() const noexcept { return !empty(); }
 
   /// lifetime: as long as the chunk.
   std::span<const std::byte> bytes() const noexcept {

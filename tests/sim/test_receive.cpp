@@ -32,11 +32,7 @@ task<> send_all(socket_stream& to, std::string text) {
 
 task<std::string> receive_all(socket_stream& from) {
   std::string all;
-  for (;;) {
-    const chunk received = co_await from.receive();
-    if (received.empty()) break;
-    all += received.text();
-  }
+  while (const chunk received = co_await from.receive()) all += received.text();
   co_return all;
 }
 
