@@ -1,5 +1,6 @@
 """The checks have teeth: each complains about a small text that is wrong, and not about one that is right."""
 import sys
+from pathlib import Path
 
 import check_docs
 import check_headers
@@ -86,6 +87,8 @@ def check_the_pages():
     part = check_docs.quoted_part("  int a;\n  void f() {\n    { g(); }\n  }\n  int b;\n", claim)
     accepted("a quoted function ends with its brace", [] if part == "void f() {\n  { g(); }\n}\n" else [part])
     found("C++ without a source", check_docs.unclaimed_complaints(blocks("```cpp\nint x;\n```\n")))
+    no_server = blocks("<!-- session with: false -->\n```console\n$ nc localhost 1\n1\n1\n```\n")[0]
+    found("a server that does not start", check_docs.session_complaints(no_server, Path("/bin")))
     found("a broken link", check_docs.link_complaints([File("docs/x.md", "[x](nowhere.md)")]))
     found("a wrong line count", check_docs.figure_complaints([File("docs/x.md", "| `meson.build` | 9000 | x |")]))
 

@@ -107,16 +107,21 @@ def unclaimed_complaints(blocks):
 
 # --- Programs
 
-def cannot_run(text):
-    return "io_uring_setup failed" in text or "io_uring_enter failed" in text
+class CannotRun(Exception):
+    """The kernel, or what stands before it, does not let the programs run."""
+
+
+def expect_runnable(errors):
+    for line in errors.splitlines():
+        if "io_uring_setup failed" in line or "io_uring_enter failed" in line:
+            raise CannotRun(line)
 
 
 def output_complaints(block, examples):
     program, *arguments = block.claim.removeprefix("output of: ").split()
     done = subprocess.run([examples / program, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT,
                           check=False)
-    if cannot_run(done.stderr):
-        raise OSError(done.stderr.strip())
+    expect_runnable(done.stderr)
     if done.stdout != block.text:
         yield f"{block.place}: {program} prints otherwise:\n{textwrap.indent(done.stdout + done.stderr, '    ')}"
 
@@ -139,7 +144,10 @@ def session_complaints(block, examples):
         try:
             first = server.stdout.readline()
             if not first:
-                raise OSError(server.stderr.read().strip())
+                errors = server.stderr.read()
+                expect_runnable(errors)
+                yield f"{block.place}: {program} does not start: {errors.strip()}"
+                return
             answers = list(talk(int(first.rsplit(":", 1)[1]), lines[::2]))
         finally:
             server.terminate()
@@ -155,8 +163,10 @@ def check_programs(report, block, examples):
         return
     try:
         report.check(name, complaints(block, examples))
-    except OSError as e:
+    except CannotRun as e:
         report.skip(name, f"cannot run here: {e}")
+    except OSError as e:
+        report.check(name, [f"{block.place}: {e}"])
 
 
 # --- Links and figures
