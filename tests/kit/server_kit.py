@@ -19,6 +19,11 @@ _tests = []
 _alone = []  # tests that nothing may run beside
 _printing = threading.Lock()
 
+# Why: a shell ignores some of these for what it runs in the background, as nohup does; the servers would inherit it.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
 
 class Skip(Exception):
     """Raised by a test that cannot run here; says why."""
