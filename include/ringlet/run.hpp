@@ -17,7 +17,7 @@ class loop;
 /// How run() shall run. Each setter returns the options, so that they can be chained.
 class options {
  public:
-  /// Size of the submission queue. default: 256, halved as long as memory does not suffice.
+  /// Size of the submission queue. default: 256, or 8 with RINGLET_PLAIN=1; halved as long as memory does not suffice.
   options& entries(unsigned count) noexcept {
     entries_ = count;
     return *this;
@@ -66,7 +66,7 @@ class options {
  private:
   friend class detail::loop;
 
-  unsigned entries_ = 256;
+  std::optional<unsigned> entries_;  // null: what suits the ring
   virtual_clock* clock_ = nullptr;  // null: the real clock
   std::optional<std::uint64_t> seed_;
   bool handle_signals_ = false;

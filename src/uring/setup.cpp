@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -100,6 +101,15 @@ int round_trip(io_uring& ring) {
 
 }  // namespace
 
+bool plain_path_forced() noexcept {
+  const char* said = ::secure_getenv("RINGLET_PLAIN");
+  return said != nullptr && std::strcmp(said, "1") == 0;
+}
+
+unsigned usual_entries() noexcept {
+  return plain_path_forced() ? 8 : 256;
+}
+
 io_uring open_ring(unsigned entries) {
   io_uring ring{};
   entries = std::clamp(entries, 1u, largest_ring);
@@ -113,7 +123,7 @@ io_uring open_ring(unsigned entries) {
     close_ring(ring);
     fail("io_uring_enter", -error, entries);
   }
-  io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
+  if (!plain_path_forced()) io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
   io_uring_ring_dontfork(&ring);     // advice: a child that maps the ring could only do harm with it
   return ring;
 }

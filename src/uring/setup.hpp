@@ -8,6 +8,12 @@
 
 namespace ringlet::detail {
 
+/// RINGLET_PLAIN=1 in the environment: nothing is used that only some kernels have, and the ring is tiny. For tests.
+bool plain_path_forced() noexcept;
+
+/// Of the submission queue, where nobody has asked for another number.
+unsigned usual_entries() noexcept;
+
 /// Opens a ring for the calling thread, checks that it works, and registers its descriptor.
 /// entries: of the submission queue; halved as long as memory does not suffice. errors: startup_error.
 io_uring open_ring(unsigned entries);

@@ -63,8 +63,12 @@ unique_fd make_event_fd() {
 
 }  // namespace
 
-uring_driver::uring_driver(unsigned entries, virtual_clock* clock)
-    : wake_fd_(make_event_fd()), wake_up_(wake_fd_.get()), ring_(open_ring(entries)), clock_(clock) {
+uring_driver::uring_driver(std::optional<unsigned> entries, virtual_clock* clock)
+    : wake_fd_(make_event_fd()),
+      wake_up_(wake_fd_.get()),
+      ring_(open_ring(entries.value_or(usual_entries()))),
+      buffers_refused_(plain_path_forced()),
+      clock_(clock) {
   current_driver = this;
   wake_up_.arm();
 }

@@ -7,14 +7,16 @@
 
 #include "buffer_ring.hpp"
 
+#include <optional>
+
 #include <liburing.h>
 
 namespace ringlet::detail {
 
 class uring_driver final : public io_driver {
  public:
-  /// clock: null for the real one. errors: startup_error, os_error.
-  uring_driver(unsigned entries, virtual_clock* clock);
+  /// entries: null for the usual number. clock: null for the real one. errors: startup_error, os_error.
+  uring_driver(std::optional<unsigned> entries, virtual_clock* clock);
   uring_driver(const uring_driver&) = delete;
   uring_driver& operator=(const uring_driver&) = delete;
   ~uring_driver();
@@ -71,7 +73,7 @@ class uring_driver final : public io_driver {
   wake_up wake_up_;
   io_uring ring_;                                       // Why last of what may fail: nothing would close it
   std::unique_ptr<buffer_ring, abandon_pool> buffers_;  // null: not wanted yet, or not to be had
-  bool buffers_refused_ = false;
+  bool buffers_refused_;
   virtual_clock* clock_;             // null: the real one
   std::size_t in_flight_ = 0;        // operations with a last completion still to come
   intrusive_list<io_op> postponed_;  // first in, first out: what found no room in the submission queue

@@ -223,7 +223,8 @@ TEST_CASE("ring: the kernel is not entered while only ready tasks run") {
 }
 
 TEST_CASE("ring: the kernel is entered at most once a turn under load") {
-  in_time([]() -> task<> {
+  const options roomy = options().entries(256);
+  in_time(roomy, []() -> task<> {
     std::vector<connection> all;
     for (int i = 0; i < 50; ++i) all.push_back(co_await connect_pair());
     const statistics before = this_scheduler().stats();

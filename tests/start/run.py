@@ -20,6 +20,7 @@ from server_kit import LIMIT, Skip, check, check_equal, run_tests, test
 
 PROBE = sys.argv[1]
 SMALLEST_RING = 16
+os.environ.pop("RINGLET_PLAIN", None)  # where it is wanted, it is said
 
 # System call numbers that are the same on all architectures.
 SETUP, ENTER, REGISTER = 425, 426, 427
@@ -186,6 +187,24 @@ def sizes():
     for asked, tried in ((1, 1), (64, 64), (4096, 4096), (10_000_000, 32768), (0, 1)):
         traced = Traced("entries", asked, inject=["io_uring_setup:error=EIO"])
         check_equal(traced.ring_sizes(), [tried], f"for {asked}")
+
+
+@test("start: RINGLET_PLAIN=1 makes the ring tiny, unless a size was asked for, and leaves its descriptor unregistered")
+def plain():
+    def plainly(*arguments, value="1"):
+        os.environ["RINGLET_PLAIN"] = value
+        try:
+            return Traced(*arguments, inject=["io_uring_setup:error=EINTR:when=1000"], trace=["io_uring_register"])
+        finally:
+            del os.environ["RINGLET_PLAIN"]
+
+    traced = plainly("work")
+    check_equal(traced.ended.returncode, WORKED, traced.said)
+    check_equal(traced.ring_sizes(), [8])
+    check("io_uring_register" not in traced.calls, traced.calls)
+    check_equal(plainly("entries", 64).ring_sizes(), [64])
+    for other in ("", "0", "yes"):
+        check_equal(plainly("work", value=other).ring_sizes(), [256], f"for {other!r}")
 
 
 # --- The ring fails while it is in use
