@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <vector>
 
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace ringlet {
@@ -40,12 +41,12 @@ class acceptor final : public inflow {
   /// A connection. errors: os_error. Only when has_something().
   unique_fd take();
 
-  /// The errno that take() would fail with; 0: none.
-  int failure() const noexcept { return accepted_.empty() ? failure_ : 0; }
+  /// The errno that take() would fail with; 0: none. It has been told of then.
+  int take_failure() noexcept { return accepted_.empty() ? std::exchange(failure_, 0) : 0; }
 
  private:
   bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
-  void store(int fd, buffer*) noexcept override;
+  void store(int result, buffer*) noexcept override;
   void drop_all() noexcept override;
   void note_failure(int error) noexcept override;
   int pass_on(const io_request&) noexcept override;
@@ -54,25 +55,36 @@ class acceptor final : public inflow {
 
   std::vector<int> accepted_;  // from first_ on; room for a full queue from the beginning
   std::size_t first_ = 0;
-  int failure_ = 0;  // errno that nobody has been told of yet; 0: none
+  int failure_ = 0;        // errno that nobody has been told of yet; 0: none
+  bool watching_ = false;  // asks for readiness first, for the listener is one that does not wait
 };
+
 acceptor::acceptor(socket& listener)
-    : inflow(listener, {io_code::accept_many, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {
+    : inflow(listener, "accept fd", {io_code::accept_many, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {
   accepted_.reserve(most_accepted);
 }
 
 void acceptor::prepare() noexcept {
   const bool all_at_once = this_driver().multishot();
-  request_.code = all_at_once ? io_code::accept_many : io_code::accept;
+  request_.code = watching_ ? io_code::poll : all_at_once ? io_code::accept_many : io_code::accept;
+  request_.flags = watching_ ? POLLIN : SOCK_CLOEXEC;
 }
 
-void acceptor::store(int fd, buffer*) noexcept {
-  accepted_.push_back(fd);
+void acceptor::store(int result, buffer*) noexcept {
+  if (request_.code == io_code::poll) {
+    watching_ = false;
+    return;
+  }
+  accepted_.push_back(result);
   if (accepted_.size() - first_ >= most_accepted) pause();
 }
 
 void acceptor::note_failure(int error) noexcept {
-  if (!is_of_the_connection(error) && error != EAGAIN) failure_ = error;
+  if (error == EAGAIN) {
+    watching_ = true;
+  } else if (!is_of_the_connection(error)) {
+    failure_ = error;
+  }
 }
 
 int acceptor::pop() noexcept {
@@ -123,14 +135,14 @@ bool accept_awaiter::is_transient(int result) const noexcept {
   return is_of_the_connection(-result) || stream_op::is_transient(result);
 }
 
-std::error_code next_connection::await_error() const noexcept {
-  const int error = refused() == EBADF ? 0 : refused() != 0 ? refused() : source(flow()).failure();
-  return std::error_code(error, std::generic_category());
+std::error_code next_connection::await_error() noexcept {
+  if (refused() == 0) refuse(source(flow()).take_failure());
+  return std::error_code(listener_closed() ? 0 : refused(), std::generic_category());
 }
 
 std::optional<tcp_stream> next_connection::await_resume() {
-  if (refused() == EBADF) return std::nullopt;
-  check_end();
+  if (listener_closed()) return std::nullopt;
+  finish();
   return tcp_stream(source(flow()).take());
 }
 

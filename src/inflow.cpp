@@ -14,10 +14,10 @@ void inflow::complete(int result, buffer* filled, bool more) noexcept {
   if (!more) disarm();
   if (result >= 0) [[likely]] {
     store(result, filled);
-  } else if (result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
+  } else if (result != -ECANCELED && !is_interruption(result)) {
     note_failure(-result);
   }
-  if (visitor_ != nullptr) [[likely]] {
+  if (awaited()) [[likely]] {
     if (has_something()) return wake_visitor();
     if (!armed()) arm();
     return;
@@ -44,14 +44,28 @@ void inflow::disarm() noexcept {
 void inflow::begin(visit& v) noexcept {
   visitor_ = &v;
   attend(true);
+  v.stage_ = visit::stage::waiting;
   if (!armed()) arm();
 }
 
 void inflow::wake_visitor() noexcept {
-  task_record& task = *visitor_->waiter();
+  visitor_->stage_ = visit::stage::woken;
+  this_loop().wake(*visitor_->waiter());
+}
+
+void inflow::release(visit& v) noexcept {
+  v.stage_ = visit::stage::outside;
   visitor_ = nullptr;
   attend(cancelling());
-  this_loop().wake(task);
+}
+
+// Also one that was woken: what it was woken for is dropped, and the socket may be gone when its task goes on.
+void inflow::turn_away() noexcept {
+  visit& v = *visitor_;
+  if (awaited()) this_loop().wake(*v.waiter());
+  release(v);
+  v.refused_ = EBADF;
+  v.flow_ = nullptr;
 }
 
 void inflow::make_way_for(io_op& op) noexcept {
@@ -75,10 +89,7 @@ void inflow::hand_over() noexcept {
 void inflow::close() noexcept {
   closed_ = true;
   drop_all();
-  if (visitor_ != nullptr) {
-    visitor_->refused_ = EBADF;
-    wake_visitor();
-  }
+  if (visitor_ != nullptr) turn_away();
   pause();
 }
 
@@ -92,9 +103,10 @@ bool inflow::visit::await_ready() noexcept {
 }
 
 void inflow::visit::cancel() noexcept {
-  if (flow_->visitor_ != this) return;  // it is over
+  if (stage_ != stage::waiting) return;  // it is over
   cancelled_ = true;
-  flow_->wake_visitor();
+  this_loop().wake(*waiter());
+  leave();
 }
 
 wait_text inflow::visit::describe() const noexcept {
@@ -103,6 +115,7 @@ wait_text inflow::visit::describe() const noexcept {
 
 void inflow::visit::throw_end() const {
   if (cancelled_) throw cancelled{};
+  if (flow_ == nullptr) throw os_error("wait for a closed socket", "", refused_);
   throw flow_->make_error(refused_);
 }
 

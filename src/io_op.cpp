@@ -13,11 +13,6 @@
 namespace ringlet::detail {
 namespace {
 
-// Kernel: some versions let ERESTARTSYS and its kin out, which mean the same and have no names here.
-bool is_interruption(int result) noexcept {
-  return result == -EINTR || (result <= -512 && result >= -516);
-}
-
 const char* verb_and_fd(io_code code) noexcept {
   switch (code) {
     case io_code::read: return "read fd";
@@ -36,6 +31,11 @@ const char* verb_and_fd(io_code code) noexcept {
 }
 
 }  // namespace
+
+// Kernel: some versions let ERESTARTSYS and its kin out, which mean the same and have no names here.
+bool is_interruption(int result) noexcept {
+  return result == -EINTR || (result <= -512 && result >= -516);
+}
 
 void io_op::complete(int result, buffer*, bool) noexcept {
   const bool has_happened = result >= 0 && !polling_;

@@ -22,14 +22,14 @@ constexpr std::uint8_t many_small_reads = 8;
 /// Where a lot comes, or the driver has none left, it asks for readiness, and whoever reads brings a large buffer.
 class receiver final : public inflow {
  public:
-  explicit receiver(socket& s) noexcept;
+  explicit receiver(socket& s) noexcept : inflow(s, "receive fd", {io_code::receive_many, s.fd()}) {}
   ~receiver() override { drop_all(); }
 
   /// What came in. errors: os_error. Only when has_something().
   chunk take();
 
-  /// The error that take() would throw.
-  std::error_code error();
+  /// The errno that take() would throw; 0: none. It has been told of then.
+  int take_failure();
 
  private:
   bool has_something() const noexcept override;
@@ -52,17 +52,15 @@ class receiver final : public inflow {
   std::uint8_t small_reads_ = 0;  // in a row, when watching
 };
 
-receiver::receiver(socket& s) noexcept : inflow(s, {io_code::receive_many, s.fd()}) {
-  if (!this_driver().multishot()) watch();
-}
-
 bool receiver::has_something() const noexcept {
   return !queue_.empty() || readable_ || at_end_ || failure_ != 0;
 }
 
 // --- The kernel's side
 
+// Why the driver is asked each time: the stream may have come from a loop that has ended.
 void receiver::prepare() noexcept {
+  if (!watching_ && !this_driver().multishot()) watch();
   request_.code = watching_ ? io_code::poll : io_code::receive_many;
   request_.flags = watching_ ? POLLIN : 0;
 }
@@ -84,7 +82,7 @@ void receiver::store(int, buffer* filled) noexcept {
 }
 
 void receiver::note_failure(int error) noexcept {
-  if (error == ENOBUFS) return watch();
+  if (error == ENOBUFS || error == EAGAIN) return watch();
   failure_ = error;
 }
 
@@ -110,10 +108,9 @@ chunk receiver::take() {
   return chunk();
 }
 
-std::error_code receiver::error() {
+int receiver::take_failure() {
   if (queue_.empty() && readable_) read();
-  const bool fails = queue_.empty() && failure_ != 0;
-  return fails ? std::error_code(failure_, std::generic_category()) : std::error_code();
+  return queue_.empty() ? std::exchange(failure_, 0) : 0;
 }
 
 // Why only when the task goes on: a large buffer that is read, used and given back at once stays in the cache.
@@ -167,11 +164,12 @@ receiver& source(inflow& flow) noexcept {
 }  // namespace
 
 std::error_code receive_awaiter::await_error() {
-  return refused() != 0 ? std::error_code(refused(), std::generic_category()) : source(flow()).error();
+  if (refused() == 0) refuse(source(flow()).take_failure());
+  return std::error_code(refused(), std::generic_category());
 }
 
 chunk receive_awaiter::await_resume() {
-  check_end();
+  finish();
   return source(flow()).take();
 }
 

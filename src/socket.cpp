@@ -7,7 +7,7 @@
 namespace ringlet::detail {
 
 void socket::close_now() noexcept {
-  const bool in_use = users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->visited());
+  const bool in_use = users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->awaited());
   RINGLET_CHECK(!in_use, "a stream was destroyed while an operation on fd {} was in flight", fd_.get());
   if (input_) input_->close();
   closing_ = true;

@@ -67,8 +67,11 @@ class [[nodiscard]] accept_awaiter final : public stream_op {
 class [[nodiscard]] next_connection final : public inflow::visit {
  public:
   explicit next_connection(inflow& from) noexcept : visit(from) {}
-  std::error_code await_error() const noexcept;
+  std::error_code await_error() noexcept;
   std::optional<tcp_stream> await_resume();
+
+ private:
+  bool listener_closed() const noexcept { return refused() == EBADF; }
 };
 
 }  // namespace detail

@@ -123,8 +123,9 @@ io_uring open_ring(unsigned entries) {
     close_ring(ring);
     fail("io_uring_enter", -error, entries);
   }
-  if (!plain_path_forced()) io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
-  io_uring_ring_dontfork(&ring);     // advice: a child that maps the ring could only do harm with it
+  if (!plain_path_forced())
+    io_uring_register_ring_fd(&ring);  // saves the kernel a look-up; without it all works the same
+  io_uring_ring_dontfork(&ring);       // advice: a child that maps the ring could only do harm with it
   return ring;
 }
 

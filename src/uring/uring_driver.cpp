@@ -93,7 +93,7 @@ void uring_driver::submit(io_op& op) noexcept {
 
 // Invariant: a cancel request comes after its target in the submission queue, and so finds it.
 void uring_driver::cancel(io_op& op) noexcept {
-  if (op.linked()) return;  // not even started: start_postponed() ends it
+  if (op.linked() || !op.with_kernel()) return;  // not even started: start_postponed() ends it, or whom it waits for
   io_uring_sqe* sqe = next_sqe();
   if (sqe == nullptr) return postpone(op);
   request_end(op, sqe);
@@ -257,7 +257,11 @@ void uring_driver::dispatch(const completion& done) noexcept {
 
 buffer* uring_driver::received(const completion& done) noexcept {
   if ((done.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
-  return &buffers_->filled(done.flags >> IORING_CQE_BUFFER_SHIFT, static_cast<std::uint32_t>(done.result));
+  const std::uint32_t size = done.result > 0 ? static_cast<std::uint32_t>(done.result) : 0;
+  buffer& filled = buffers_->filled(done.flags >> IORING_CQE_BUFFER_SHIFT, size);
+  if (size > 0) return &filled;
+  buffers_->give_back(filled);
+  return nullptr;
 }
 
 std::size_t uring_driver::in_flight() const noexcept {

@@ -111,3 +111,38 @@ TEST_CASE("incoming: too many open files is an error, and the next wait tries ag
     CHECK(accepted.has_value());
   });
 }
+
+TEST_CASE("incoming: an error is told once, also as a result") {
+  kit::in_every_order(fault_plan().fail(operation::accept_many, 1, EMFILE), [](simulation& world) -> task<> {
+    auto listener = world.listener();
+    auto connections = listener.incoming();
+    auto client = world.connect_to(listener);
+    const auto refused = co_await as_result(connections.next());
+    CHECK(refused.error().value() == EMFILE);
+    auto accepted = co_await as_result(connections.next());
+    REQUIRE(accepted.has_value());
+    CHECK(accepted->has_value());
+  });
+}
+
+TEST_CASE("incoming: a connection that a task was woken for is its own, or is closed with the listener") {
+  kit::in_every_order([](simulation& world) -> task<> {
+    auto listener = world.listener();
+    auto connections = listener.incoming();
+    std::optional<tcp_stream> mine;
+    std::optional<tcp_stream> client;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { mine = co_await connections.next(); });
+      co_await settle();
+      client = world.connect_to(listener);
+      co_await yield_now();
+      auto others = listener.incoming();
+      const auto stolen = co_await move_on_after(0ms, as_result(others.next()));
+      CHECK((!stolen || stolen->error().value() == EBUSY));
+      co_await listener.close();
+    });
+    if (mine) co_return;
+    const chunk end = co_await client->receive();
+    CHECK(end.empty());
+  });
+}

@@ -300,3 +300,65 @@ TEST_CASE("receive: a task that waits for nothing else is a deadlock, although a
   };
   CHECK_THROWS_AS(run(world.how(), waits_in_vain), deadlock_error);
 }
+
+TEST_CASE("receive: what a reader was woken for, nobody else gets before it has gone on") {
+  kit::despite_faults([](simulation& world) -> task<> {
+    auto [a, b] = world.connection();
+    std::string first;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        const chunk received = co_await b.receive();
+        first = received.text();
+      });
+      co_await settle();
+      co_await a.write_all("x");
+      std::array<std::byte, 4> buffer;
+      for (int tries = 0; tries < 3; ++tries) {
+        const auto read = co_await move_on_after(1ms, as_result(b.read_some(buffer)));
+        CHECK((!read || read->error().value() == EBUSY));
+        const auto received = co_await move_on_after(1ms, as_result(b.receive()));
+        CHECK((!received || received->error().value() == EBUSY));
+      }
+    });
+    CHECK(first == "x");
+  });
+}
+
+TEST_CASE("receive: a stream may be closed, and may go, when its reader was woken and has not gone on") {
+  for (const bool closes : {true, false}) {
+    kit::in_every_order([closes](simulation& world) -> task<> {
+      auto [a, b] = world.connection();
+      std::optional<tcp_stream> receiving = std::move(b);
+      std::optional<std::string> got;
+      int error = 0;
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> {
+          auto received = co_await as_result(receiving->receive());
+          if (received) {
+            got = received->text();
+          } else {
+            error = received.error().value();
+          }
+        });
+        co_await settle();
+        co_await a.write_all("x");
+        if (closes) co_await receiving->close();
+        receiving.reset();
+      });
+      const bool in_good_order = got ? *got == "x" : error == EBADF;
+      CHECK(in_good_order);
+    });
+  }
+}
+
+TEST_CASE("receive: an error is told once, whichever way it is asked for") {
+  kit::in_every_order(fault_plan().fail(operation::receive_many, 1, ECONNRESET), [](simulation& world) -> task<> {
+    auto [a, b] = world.connection();
+    const auto broken = co_await as_result(b.receive());
+    CHECK(broken.error().value() == ECONNRESET);
+    co_await a.close();
+    auto after = co_await as_result(b.receive());
+    REQUIRE(after.has_value());
+    CHECK(after->empty());
+  });
+}

@@ -4,6 +4,8 @@
 
 #include <ringlet/detail/io_op.hpp>
 
+#include <string>
+
 namespace ringlet::detail {
 
 class socket;
@@ -12,9 +14,11 @@ class socket;
 /// cancelled loses nothing and costs no system call, and the next one goes on where it ended.
 class inflow : public io_op, private background {
  public:
-  /// A task's wait for what comes in next. Base of awaiters.
+  /// A task's wait for what comes in next, until it has been taken. Base of awaiters.
   class visit : public wait {
    public:
+    ~visit() { leave(); }
+
     bool await_ready() noexcept;
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> here) noexcept {
@@ -28,12 +32,16 @@ class inflow : public io_op, private background {
 
    protected:
     explicit visit(inflow& flow) noexcept : flow_(&flow) {}
+    visit(const visit&) = default;
 
+    /// Only when refused() is 0.
     inflow& flow() const noexcept { return *flow_; }
     int refused() const noexcept { return refused_; }
+    void refuse(int error) noexcept { refused_ = error; }
 
-    /// Throws what the wait was ended by, if it was.
-    void check_end() const {
+    /// Ends the visit; throws what it was ended by, if it was.
+    void finish() {
+      leave();
       const bool ended = cancelled_ || refused_ != 0;
       if (ended) [[unlikely]]
         throw_end();
@@ -41,10 +49,21 @@ class inflow : public io_op, private background {
 
    private:
     friend class inflow;
+
+    enum class stage : std::uint8_t {
+      outside,  // not begun, or over
+      waiting,
+      woken,  // something is there, and nobody else gets it before the task has gone on
+    };
+
+    void leave() noexcept {
+      if (stage_ != stage::outside) flow_->release(*this);
+    }
     [[noreturn]] void throw_end() const;
 
-    inflow* flow_;
+    inflow* flow_;     // null: it was closed meanwhile, and may be gone
     int refused_ = 0;  // 0, or why there was nothing to wait for: EBADF, EBUSY
+    stage stage_ = stage::outside;
     bool cancelled_ = false;
   };
 
@@ -52,8 +71,13 @@ class inflow : public io_op, private background {
 
   void complete(int result, buffer* filled, bool more) noexcept final;
 
-  /// A task waits.
+  /// A task waits, or is about to take what it waited for.
   bool visited() const noexcept { return visitor_ != nullptr; }
+
+  /// A task waits, and nothing has come.
+  bool awaited() const noexcept { return visitor_ != nullptr && visitor_->stage_ == visit::stage::waiting; }
+
+  wait_text describe() const noexcept override { return {verb_, request_.fd}; }
 
   /// The kernel has the request.
   bool armed() const noexcept { return in_flight(); }
@@ -71,9 +95,12 @@ class inflow : public io_op, private background {
   void close() noexcept;
 
  protected:
-  inflow(socket& owner, const io_request& request) noexcept : io_op(request), owner_(&owner) {}
+  /// verb: what is waited for, as in "accept fd".
+  inflow(socket& owner, const char* verb, const io_request& request) noexcept
+      : io_op(request), owner_(&owner), verb_(verb) {}
 
   socket& owner() const noexcept { return *owner_; }
+  os_error make_error(int error) const final { return os_error(verb_, std::to_string(request_.fd), error); }
 
  private:
   /// Sets what is asked for next.
@@ -83,7 +110,7 @@ class inflow : public io_op, private background {
   virtual void store(int result, buffer* filled) noexcept = 0;
   virtual void drop_all() noexcept = 0;
 
-  /// The request has ended, with this errno.
+  /// The request has ended, with this errno. EAGAIN: the descriptor is one that does not wait.
   virtual void note_failure(int error) noexcept = 0;
 
   /// What the operation, which asks for the same, can have at once; -EAGAIN for nothing.
@@ -93,10 +120,13 @@ class inflow : public io_op, private background {
   void arm() noexcept;
   void disarm() noexcept;
   void wake_visitor() noexcept;
+  void release(visit& v) noexcept;
+  void turn_away() noexcept;
   void hand_over() noexcept;
 
   socket* owner_;
-  visit* visitor_ = nullptr;    // null: nobody waits
+  const char* verb_;
+  visit* visitor_ = nullptr;    // null: nobody; else who waits, or was woken and has not taken anything yet
   io_op* successor_ = nullptr;  // null: none; waits for the end of the request
   bool closed_ = false;
 };

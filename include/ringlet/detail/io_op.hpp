@@ -10,6 +10,9 @@
 
 namespace ringlet::detail {
 
+/// The result of a request that a signal or the like has ended: it has not happened, and nothing is wrong.
+bool is_interruption(int result) noexcept;
+
 /// An operation and the wait for it. It lives in the awaiter, so in the frame of the task that awaits it; the task
 /// stays suspended until the last completion is in. So the kernel never writes to memory that is gone. Done beats
 /// cancelled: what the operation's own last completion reports is what the await gives.
