@@ -35,6 +35,11 @@ unique_fd bound_socket() {
 
 }  // namespace
 
+bool plain_path() {
+  const char* said = std::getenv("RINGLET_PLAIN");
+  return said != nullptr && std::string(said) == "1";
+}
+
 task<connection> connect_pair() {
   tcp_listener listener = tcp_listener::bind(endpoint("localhost", 0));
   tcp_stream client = co_await tcp_stream::connect(listener.local());

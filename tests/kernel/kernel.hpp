@@ -37,6 +37,9 @@ void in_time(Body body) {
   in_time(options(), std::move(body));
 }
 
+/// True with RINGLET_PLAIN=1: no optional feature of the kernel is used.
+bool plain_path();
+
 /// Both ends of a connection over loopback.
 struct connection {
   tcp_stream client;
