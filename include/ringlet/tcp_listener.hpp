@@ -77,8 +77,8 @@ class [[nodiscard]] next_connection final : public inflow::visit {
 }  // namespace detail
 
 /// The connections of a listener, one after the other. The kernel is asked once for all of them; what nobody takes
-/// waits here, and from 64 on in the kernel's queue. One task at a time may wait. threads: the loop's.
-/// lifetime: independent of the listener.
+/// waits here, and from 64 on in the kernel's queue, except that a burst may come as a whole, up to the size of the
+/// completion queue. One task at a time may wait. threads: the loop's. lifetime: independent of the listener.
 class incoming_connections {
  public:
   /// For listeners: incoming() gives one.
