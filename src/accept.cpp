@@ -3,6 +3,7 @@
 #include <ringlet/tcp_listener.hpp>
 
 #include <cerrno>
+#include <new>
 #include <vector>
 
 #include <poll.h>
@@ -41,9 +42,6 @@ class acceptor final : public inflow {
   /// A connection. errors: os_error. Only when has_something().
   unique_fd take();
 
-  /// The errno that take() would fail with; 0: none. It has been told of then.
-  int take_failure() noexcept { return accepted_.empty() ? std::exchange(failure_, 0) : 0; }
-
  private:
   bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
   void store(int result, buffer*) noexcept override;
@@ -53,7 +51,7 @@ class acceptor final : public inflow {
   void prepare() noexcept override;
   int pop() noexcept;
 
-  std::vector<int> accepted_;  // from first_ on; room for a full queue from the beginning
+  std::vector<int> accepted_;  // from first_ on; a burst may need more room than was reserved
   std::size_t first_ = 0;
   int failure_ = 0;        // errno that nobody has been told of yet; 0: none
   bool watching_ = false;  // asks for readiness first, for the listener is one that does not wait
@@ -75,7 +73,12 @@ void acceptor::store(int result, buffer*) noexcept {
     watching_ = false;
     return;
   }
-  accepted_.push_back(result);
+  try {
+    accepted_.push_back(result);
+  } catch (const std::bad_alloc&) {
+    close_fd(result);
+    failure_ = ENOMEM;
+  }
   if (accepted_.size() - first_ >= most_accepted) pause();
 }
 
@@ -133,11 +136,6 @@ tcp_stream accept_awaiter::await_resume() {
 
 bool accept_awaiter::is_transient(int result) const noexcept {
   return is_of_the_connection(-result) || stream_op::is_transient(result);
-}
-
-std::error_code next_connection::await_error() noexcept {
-  if (refused() == 0) refuse(source(flow()).take_failure());
-  return std::error_code(listener_closed() ? 0 : refused(), std::generic_category());
 }
 
 std::optional<tcp_stream> next_connection::await_resume() {

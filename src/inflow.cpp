@@ -45,6 +45,7 @@ void inflow::begin(visit& v) noexcept {
   visitor_ = &v;
   attend(true);
   v.stage_ = visit::stage::waiting;
+  if (has_something()) return wake_visitor();  // Why possible: the task has had its share, and lets others run
   if (!armed()) arm();
 }
 
@@ -99,7 +100,7 @@ bool inflow::visit::await_ready() noexcept {
     return true;
   }
   refused_ = flow_->owner().refusal_of_input();
-  return refused_ != 0 || flow_->has_something();
+  return refused_ != 0 || (flow_->has_something() && within_budget());
 }
 
 void inflow::visit::cancel() noexcept {

@@ -14,7 +14,7 @@ namespace {
 // A reader that is so far behind takes more at a time, and the others need the small buffers.
 constexpr std::uint32_t many_queued = 4;
 
-// What a small buffer would have held, so often in a row, is better received in small buffers.
+// What is shorter than a small buffer, so often in a row, is better received in small buffers.
 constexpr std::uint32_t small_read = 4096;
 constexpr std::uint8_t many_small_reads = 8;
 
@@ -27,9 +27,6 @@ class receiver final : public inflow {
 
   /// What came in. errors: os_error. Only when has_something().
   chunk take();
-
-  /// The errno that take() would throw; 0: none. It has been told of then.
-  int take_failure();
 
  private:
   bool has_something() const noexcept override;
@@ -108,11 +105,6 @@ chunk receiver::take() {
   return chunk();
 }
 
-int receiver::take_failure() {
-  if (queue_.empty() && readable_) read();
-  return queue_.empty() ? std::exchange(failure_, 0) : 0;
-}
-
 // Why only when the task goes on: a large buffer that is read, used and given back at once stays in the cache.
 void receiver::read() {
   buffer& large = this_driver().spare_buffers().take();
@@ -162,11 +154,6 @@ receiver& source(inflow& flow) noexcept {
 }
 
 }  // namespace
-
-std::error_code receive_awaiter::await_error() {
-  if (refused() == 0) refuse(source(flow()).take_failure());
-  return std::error_code(refused(), std::generic_category());
-}
 
 chunk receive_awaiter::await_resume() {
   finish();

@@ -82,7 +82,7 @@ class look_up_awaiter final : public detail::wait {
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> here) {
     auto job = std::make_unique<look_up_job>(std::move(host_), port_, *this);
-    default_pool().submit(*job);
+    default_pool().submit_job(*job);
     job_ = job.release();
     detail::park(here, *this);
     detail::this_loop().offload_began();

@@ -50,7 +50,8 @@ whole_transfer::whole_transfer(socket& s, direction way, const void* buffer, std
 bool whole_transfer::sent_at_once() noexcept {
   if (request_.code != io_code::send) return false;
   const int sent = this_driver().try_send(request_.fd, buffer_, size_);
-  if (sent <= 0 || more_to_do(sent)) return false;
+  const bool not_now = sent == -EAGAIN || is_interruption(sent);
+  if (not_now || more_to_do(sent)) return false;
   end_with(sent);
   finish();
   return true;

@@ -215,7 +215,7 @@ thread_pool::thread_pool(std::size_t workers, std::size_t queue_limit) {
 thread_pool::~thread_pool() {
   delete queue_;
 }
-void thread_pool::submit(detail::pool_job& job) {
+void thread_pool::submit_job(detail::pool_job& job) {
   queue_->submit(job);
 }
 void thread_pool::shutdown() noexcept {

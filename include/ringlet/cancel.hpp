@@ -176,19 +176,22 @@ class cancel_scope {
   detail::scope scope_;
 };
 
-/// Awaits `a` unmoved by any cancel request from outside; the request is seen at the next await after it.
+/// Awaits `a` out of reach of cancel requests from outside. errors: what `a` throws. cancel: waits for the next await
+/// after it.
 template <class A>
 detail::shield_awaiter<std::decay_t<A>> shield(A&& a) {
   return detail::shield_awaiter<std::decay_t<A>>(std::forward<A>(a));
 }
 
-/// Throws `cancelled` if the task is cancelled, and lets others run if it has had its share. cancel: safe.
+/// Throws `cancelled` if the task is cancelled. suspends: only when the task has had its share, to let others run.
+/// cancel: safe.
 inline detail::checkpoint_awaiter checkpoint() noexcept {
   return {};
 }
 
 /// Awaits `body`, then, however that ended, awaits `cleanup` shielded; gives what body gave. Either is an awaitable or
-/// a function that makes one. errors: body's; an error of cleanup's replaces it.
+/// a function that makes one. errors: body's; an error of cleanup's replaces it. cancel: goes through to body; cleanup
+/// runs to its end.
 template <class Body, class Cleanup>
   requires(detail::work<std::decay_t<Body>> && detail::work<std::decay_t<Cleanup>>)
 auto finally(Body&& body, Cleanup&& cleanup) {

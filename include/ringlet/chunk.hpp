@@ -12,6 +12,7 @@ namespace ringlet {
 
 /// Bytes that were received, where the kernel put them. Gives the memory back at its end: soon is best, because a loop
 /// has little of it, and what is used again at once is still in the cache. threads: the loop's.
+/// lifetime: may outlive its stream, and run().
 class chunk {
  public:
   /// Empty: the end of a stream.

@@ -26,7 +26,7 @@ class endpoint {
   /// host: a numeric address, or "localhost". errors: std::invalid_argument.
   endpoint(std::string_view host, std::uint16_t port);
 
-  /// From the system's form. size: in bytes. errors: std::invalid_argument.
+  /// From the system's form. units of size: bytes. errors: std::invalid_argument.
   endpoint(const sockaddr* address, std::size_t size);
 
   /// As parsed: "127.0.0.1:80", "[::1]:80", "unix:/path".

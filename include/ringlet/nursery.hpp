@@ -21,10 +21,10 @@ class nursery : private detail::scope, private detail::parent {
   nursery(const nursery&) = delete;
   nursery& operator=(const nursery&) = delete;
 
-  /// Starts f(args...) as a child task in the next batch. `f` and `args` are copied or moved into the child and live
-  /// as long as it does; std::ref and borrowed() hand over references. The job may be dropped.
-  /// errors: of f, to the nursery, and to those who await the job. cancel: in a cancelled nursery the task does not
-  /// begin.
+  /// Calls f(args...) and starts the task it gives as a child in the next batch. `f` and `args` are copied or moved
+  /// into the child and live as long as it does; std::ref and borrowed() hand over references. The job may be dropped.
+  /// errors: of the task, to the nursery, and to those who await the job; what a plain `f` throws before it gives a
+  /// task, to the caller. cancel: in a cancelled nursery the task does not begin.
   template <class F, class... Args>
     requires(!std::same_as<std::decay_t<F>, name>)
   auto spawn(F&& f, Args&&... args) -> job<detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>>;

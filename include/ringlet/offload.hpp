@@ -11,7 +11,8 @@ namespace ringlet {
 thread_pool& default_pool();
 
 /// `co_await offload(f, args...)` runs f(args...) on the default pool, while the loop goes on, and gives its result.
-/// Everything else is as for thread_pool::run.
+/// Everything else is as for thread_pool::run. errors: also os_error, from the call itself, when the pool cannot be
+/// made.
 template <class F, class... Args>
 auto offload(F&& f, Args&&... args) {
   RINGLET_REQUIRE_SAFE_CLOSURE(F);

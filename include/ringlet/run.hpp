@@ -36,7 +36,7 @@ class options {
   }
 
   /// SIGINT and SIGTERM cancel the root task; a second one ends the process at once with code 128 + its number.
-  /// threads: one loop of the process at a time.
+  /// threads: one loop of the process at a time. errors: of run(): std::logic_error when there is another.
   options& handle_signals() noexcept {
     handle_signals_ = true;
     return *this;
@@ -67,7 +67,7 @@ class options {
   friend class detail::loop;
 
   std::optional<unsigned> entries_;  // null: what suits the ring
-  virtual_clock* clock_ = nullptr;  // null: the real clock
+  virtual_clock* clock_ = nullptr;   // null: the real clock
   std::optional<std::uint64_t> seed_;
   bool handle_signals_ = false;
   bool keep_sigpipe_ = false;
@@ -107,9 +107,10 @@ R result_of_root(child_with_result<R>& root) {
 }  // namespace detail
 
 /// Runs f(args...), a task<R>, and all that it spawns, on this thread, and returns what it returned.
-/// errors: what the task threw; deadlock_error; startup_error where io_uring cannot be used; std::logic_error inside
-/// run(); task_cancelled when a signal ended a task<R> that had no R yet. A task<void> that a signal ended just
-/// returns. lifetime: `f` and `args` are copied or moved in and live until run() returns.
+/// errors: what the task threw; deadlock_error; startup_error where io_uring cannot be used; os_error; std::logic_error
+/// inside run(), or when another loop handles signals already; task_cancelled when a signal ended a task<R> that had no
+/// R yet. A task<void> that a signal ended just returns. lifetime: `f` and `args` are copied or moved in and live until
+/// run() returns.
 template <class F, class... Args>
 decltype(auto) run(const options& how, F&& f, Args&&... args) {
   using result = detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>;

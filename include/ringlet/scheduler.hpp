@@ -54,7 +54,8 @@ class post_handle {
   post_handle& operator=(post_handle other) noexcept;
   ~post_handle();
 
-  /// Runs `function` on the loop, in the order of posting of each thread. False: the loop has ended.
+  /// Runs `function` on the loop, as scheduler::post does: it must not throw. FIFO for each thread. False: the loop has
+  /// ended. threads: any.
   template <class F>
   bool post(F&& function) const {
     return push(new detail::posted_function<std::decay_t<F>>(std::forward<F>(function)));

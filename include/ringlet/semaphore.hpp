@@ -67,7 +67,7 @@ class semaphore {
   detail::wait_queue<awaiter> waits_;
 };
 
-/// A semaphore that does not grow: giving back more than was taken is an error.
+/// A semaphore that does not grow: giving back more than was taken is an error. threads, lifetime: as semaphore.
 class bounded_semaphore : private semaphore {
  public:
   /// permits: how many there are to begin with, and at most.

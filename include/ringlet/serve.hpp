@@ -95,7 +95,7 @@ task<> serve_function(std::vector<tcp_listener> listeners, F handler, serve_opti
 }  // namespace detail
 
 /// Accepts connections for ever and runs handler(tcp_stream), a task<>, for each as a task of its own.
-/// When it is cancelled it drains: it stops listening at once, lets every session read what has arrived and then the
+/// cancel: it drains: it stops listening at once, lets every session read what has arrived and then the
 /// end of the stream, waits for them to finish, and cancels those that take longer than serve_options::drain.
 /// errors: of accept, other than those of single connections and a lack of descriptors or memory, which it waits out;
 /// what a session threw, unless the peer or the network was the cause (see serve_options::on_error).

@@ -87,7 +87,7 @@ class yield_awaiter {
   return detail::sleep_awaiter(when);
 }
 
-/// Suspends until the task is cancelled, and then throws `cancelled` like every await.
+/// Suspends for ever. cancel: the only end: throws `cancelled` like every await.
 [[nodiscard]] inline detail::sleep_awaiter sleep_forever() noexcept {
   return detail::sleep_awaiter(never);
 }

@@ -68,7 +68,6 @@ class [[nodiscard]] stream_transfer final : public stream_op {
 class [[nodiscard]] receive_awaiter final : public inflow::visit {
  public:
   explicit receive_awaiter(inflow& from) noexcept : visit(from) {}
-  std::error_code await_error();
   chunk await_resume();
 };
 
@@ -81,7 +80,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
     if (done_ != nullptr) *done_ = 0;
     const bool nothing_to_do = size_ == 0 && !target().closed();
     if (nothing_to_do && !cancel_requested()) return true;
-    return stream_op::await_ready() || (size_ >= large && sent_at_once());
+    return stream_op::await_ready() || (size_ >= large && within_budget() && sent_at_once());
   }
   void await_resume() const;
 

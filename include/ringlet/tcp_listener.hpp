@@ -28,7 +28,7 @@ class listen_options {
     return *this;
   }
   /// Sends small writes of accepted connections at once. default: on.
-  listen_options& nodelay(bool on) noexcept {
+  listen_options& nodelay(bool on = true) noexcept {
     nodelay_ = on;
     return *this;
   }
@@ -67,7 +67,6 @@ class [[nodiscard]] accept_awaiter final : public stream_op {
 class [[nodiscard]] next_connection final : public inflow::visit {
  public:
   explicit next_connection(inflow& from) noexcept : visit(from) {}
-  std::error_code await_error() noexcept;
   std::optional<tcp_stream> await_resume();
 
  private:
@@ -78,7 +77,8 @@ class [[nodiscard]] next_connection final : public inflow::visit {
 
 /// The connections of a listener, one after the other. The kernel is asked once for all of them; what nobody takes
 /// waits here, and from 64 on in the kernel's queue, except that a burst may come as a whole, up to the size of the
-/// completion queue. One task at a time may wait. threads: the loop's. lifetime: independent of the listener.
+/// completion queue. One task at a time may wait. threads: the loop's.
+/// lifetime: may outlive the listener; while a task waits, close() the listener, for its destructor aborts.
 class incoming_connections {
  public:
   /// For listeners: incoming() gives one.
@@ -95,7 +95,8 @@ class incoming_connections {
   detail::ref<detail::socket> listener_;  // null after a move
 };
 
-/// A listening TCP socket. One task at a time may accept. threads: the loop's. lifetime: closes at its end.
+/// A listening TCP socket. One task at a time may accept; a second one gets an os_error (EBUSY). threads: the loop's.
+/// lifetime: closes at its end; no accept() or next() may be in flight then.
 class tcp_listener {
  public:
   /// Takes over a listening socket.

@@ -61,7 +61,7 @@ class simulation {
   detail::sim_driver* driver_;
 };
 
-/// Waits until every other task waits too. In virtual time only. cancel: safe.
+/// Waits until every other task waits too, and moves the clock on by 1 ns. In virtual time only. cancel: safe.
 [[nodiscard]] inline detail::sleep_awaiter settle() noexcept {
   return sleep_for(duration(1));
 }

@@ -150,6 +150,7 @@ class thread_pool {
   explicit thread_pool(std::size_t workers = 0, std::size_t queue_limit = 0);
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;
+  /// As shutdown().
   ~thread_pool();
 
   /// `co_await pool.run(f, args...)` runs f(args...) on a worker and gives its result. `f` and `args` are copied or
@@ -167,6 +168,7 @@ class thread_pool {
   }
 
   /// Refuses new functions, runs those it has to their end, and ends the workers. Blocks. Twice is no error.
+  /// threads: one at a time, and none of the pool's own.
   void shutdown() noexcept;
 
   /// How many threads there are; those of a pool that was shut down still count. threads: any.
@@ -177,7 +179,7 @@ class thread_pool {
   // For those who write awaitables.
 
   /// Hands the job over; it comes back through run() on this loop. errors: std::logic_error, as of run().
-  void submit(detail::pool_job& job);
+  void submit_job(detail::pool_job& job);
 
  private:
   detail::thread_pool_queue* queue_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -146,7 +147,8 @@ void sim_driver::finish(io_op& op, int result, duration after, bool goes_on) noe
   std::uint64_t& order = multishots_[&op].order;
   if (order == 0) order = ++sequence_;
   const std::uint64_t key = faults_.order_seed_ != 0 ? (order ^ faults_.order_seed_) * 0x9e3779b97f4a7c15u : order;
-  due_.push_back({later(clock_.now(), after), key, &op, result, std::exchange(just_filled_, nullptr), goes_on});
+  due_.push_back(
+      {later(clock_.now(), after), key, ++sequence_, &op, result, std::exchange(just_filled_, nullptr), goes_on});
 }
 
 // True when something was reported.
@@ -156,8 +158,8 @@ bool sim_driver::deliver_due() noexcept {
     if (c.when <= clock_.now()) ready.push_back(c);
   }
   std::erase_if(due_, [&](const due_completion& c) { return c.when <= clock_.now(); });
-  std::stable_sort(ready.begin(), ready.end(), [](const due_completion& a, const due_completion& b) {
-    return a.when != b.when ? a.when < b.when : a.order < b.order;
+  std::sort(ready.begin(), ready.end(), [](const due_completion& a, const due_completion& b) {
+    return std::tie(a.when, a.order, a.sequence) < std::tie(b.when, b.order, b.sequence);
   });
   for (const due_completion& c : ready) {
     ++counters_.completed;

@@ -87,6 +87,7 @@ class sim_driver final : public io_driver {
   struct due_completion {
     time_point when;
     std::uint64_t order;
+    std::uint64_t sequence;  // of the completions of one operation
     io_op* op;
     int result;
     buffer* filled;

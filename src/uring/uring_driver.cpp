@@ -265,8 +265,9 @@ buffer* uring_driver::received(const completion& done) noexcept {
 }
 
 std::size_t uring_driver::in_flight() const noexcept {
-  const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
-  return in_flight_ - own - unattended() + (postponed_.empty() ? 0 : 1);
+  const std::size_t left_out = (wake_up_.with_kernel() ? 1 : 0) + unattended();
+  const std::size_t counted = in_flight_ > left_out ? in_flight_ - left_out : 0;  // Why: some may still be postponed
+  return counted + (postponed_.empty() ? 0 : 1);
 }
 
 bool uring_driver::expects_completion() const noexcept {

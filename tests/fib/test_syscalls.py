@@ -1,5 +1,6 @@
 """The path of a request under load: what system calls strace sees in a server that is up and has its clients."""
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -64,7 +65,10 @@ def expect_enters_only(server, request, reply):
             exchange(clients, ROUNDS, request, reply)
         finally:
             calls = counted.stop()
-    others = {name: n for name, n in calls.items() if name not in BY_STRACE | {"io_uring_enter"}}
+    # Without the kernel's optional features receive() waits for readiness, and then reads by a call of its own, into
+    # memory that it takes when so many clients are read at once for the first time.
+    expected = {"io_uring_enter", "recvfrom", "brk"} if os.environ.get("RINGLET_PLAIN") else {"io_uring_enter"}
+    others = {name: n for name, n in calls.items() if name not in BY_STRACE | expected}
     enters = calls.get("io_uring_enter", 0)
     requests = CLIENTS * ROUNDS
     check_equal(others, {}, "other system calls:")

@@ -90,7 +90,7 @@ TEST_CASE("serve: several listeners are served by one server, whose limit counts
       co_await settle();
       int busy = 0, served = 0;
       for (tcp_stream& client : clients) {
-        co_await as_result(client.write_all("hi\n"));
+        static_cast<void>(co_await as_result(client.write_all("hi\n")));
         co_await client.shutdown_send();
         const std::string heard = co_await heard_by(client);
         busy += heard == "busy\n";
@@ -498,11 +498,11 @@ TEST_CASE("serve: clients that come, talk, reset and go at random leave nothing 
                 co_await sleep_for(std::chrono::microseconds(when));
                 tcp_stream client = world.connect_to(number);
                 if (what == 0) co_return;
-                co_await as_result(client.write_all("a line\n"));
+                static_cast<void>(co_await as_result(client.write_all("a line\n")));
                 if (what == 1) world.reset(client);
                 if (what == 2) co_await sleep_for(1ms);
                 if (what <= 2) co_return;
-                co_await as_result(client.shutdown_send());
+                static_cast<void>(co_await as_result(client.shutdown_send()));
                 const std::string heard = co_await heard_by(client);
                 CHECK((heard == "a line\n" || heard == "busy\n"));
               },

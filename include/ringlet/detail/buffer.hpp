@@ -75,7 +75,7 @@ class large_buffers final : public buffer_pool {
   void recycle(buffer& b) noexcept override;
   void discard(buffer& b) noexcept override;
 
-  static constexpr std::size_t most_kept = 16;
+  static constexpr std::size_t most_kept = 64;
   buffer* spare_ = nullptr;  // null: none
   std::size_t spare_count_ = 0;
 };

@@ -37,7 +37,6 @@ class inflow : public io_op, private background {
     /// Only when refused() is 0.
     inflow& flow() const noexcept { return *flow_; }
     int refused() const noexcept { return refused_; }
-    void refuse(int error) noexcept { refused_ = error; }
 
     /// Ends the visit; throws what it was ended by, if it was.
     void finish() {
