@@ -44,7 +44,7 @@ class acceptor final : public inflow {
 
  private:
   bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
-  void store(int result, buffer*) noexcept override;
+  bool store(int result, buffer*) noexcept override;
   void drop_all() noexcept override;
   void note_failure(int error) noexcept override;
   int pass_on(const io_request&) noexcept override;
@@ -68,10 +68,10 @@ void acceptor::prepare() noexcept {
   request_.flags = watching_ ? POLLIN : SOCK_CLOEXEC;
 }
 
-void acceptor::store(int result, buffer*) noexcept {
+bool acceptor::store(int result, buffer*) noexcept {
   if (request_.code == io_code::poll) {
     watching_ = false;
-    return;
+    return false;
   }
   try {
     accepted_.push_back(result);
@@ -80,6 +80,7 @@ void acceptor::store(int result, buffer*) noexcept {
     failure_ = ENOMEM;
   }
   if (accepted_.size() - first_ >= most_accepted) pause();
+  return true;
 }
 
 void acceptor::note_failure(int error) noexcept {

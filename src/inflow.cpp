@@ -12,13 +12,15 @@ namespace ringlet::detail {
 
 void inflow::complete(int result, buffer* filled, bool more) noexcept {
   if (!more) disarm();
+  bool something = false;
   if (result >= 0) [[likely]] {
-    store(result, filled);
+    something = store(result, filled);
   } else if (result != -ECANCELED && !is_interruption(result)) {
     note_failure(-result);
+    something = has_something();
   }
   if (awaited()) [[likely]] {
-    if (has_something()) return wake_visitor();
+    if (something) return wake_visitor();
     if (!armed()) arm();
     return;
   }
@@ -45,7 +47,7 @@ void inflow::begin(visit& v) noexcept {
   visitor_ = &v;
   attend(true);
   v.stage_ = visit::stage::waiting;
-  if (has_something()) return wake_visitor();  // Why possible: the task has had its share, and lets others run
+  if (v.found_) return wake_visitor();  // Why possible: the task has had its share, and lets others run
   if (!armed()) arm();
 }
 
@@ -100,7 +102,8 @@ bool inflow::visit::await_ready() noexcept {
     return true;
   }
   refused_ = flow_->owner().refusal_of_input();
-  return refused_ != 0 || (flow_->has_something() && within_budget());
+  found_ = refused_ == 0 && flow_->has_something();
+  return refused_ != 0 || (found_ && within_budget());
 }
 
 void inflow::visit::cancel() noexcept {

@@ -40,7 +40,6 @@ void mailbox::drop_handle() noexcept {
 }
 
 remote_work* mailbox::take_all() noexcept {
-  if (top_.load(std::memory_order_relaxed) == nullptr) return nullptr;
   return reverse(top_.exchange(nullptr, std::memory_order_acquire));
 }
 

@@ -16,10 +16,14 @@ nursery::~nursery() {
 void nursery::child_finished(detail::child_base& child) noexcept {
   child.unlink();
   --size_;
+  if (!child.succeeded()) note_early_end(child);
+  if (size_ == 0 && joiner_ != nullptr) detail::this_loop().wake(*std::exchange(joiner_, nullptr)->waiter());
+}
+
+void nursery::note_early_end(const detail::child_base& child) noexcept {
   const bool by_us = requested() || child.base_scope().requested();
   if (child.was_cancelled() && cancelled() && !by_us) interrupted_ = true;
   if (std::exception_ptr error = child.error()) fail(std::move(error));
-  if (size_ == 0 && joiner_ != nullptr) detail::this_loop().wake(*std::exchange(joiner_, nullptr)->waiter());
 }
 
 void nursery::fail(std::exception_ptr error) noexcept {

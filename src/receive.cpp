@@ -30,7 +30,7 @@ class receiver final : public inflow {
 
  private:
   bool has_something() const noexcept override;
-  void store(int result, buffer* filled) noexcept override;
+  bool store(int result, buffer* filled) noexcept override;
   void drop_all() noexcept override;
   void note_failure(int error) noexcept override;
   int pass_on(const io_request& to) noexcept override;
@@ -62,7 +62,7 @@ void receiver::prepare() noexcept {
   request_.flags = watching_ ? POLLIN : 0;
 }
 
-void receiver::store(int, buffer* filled) noexcept {
+bool receiver::store(int, buffer* filled) noexcept {
   if (request_.code == io_code::poll) {
     readable_ = true;
   } else if (filled == nullptr) {
@@ -76,6 +76,7 @@ void receiver::store(int, buffer* filled) noexcept {
       pause();
     }
   }
+  return true;
 }
 
 void receiver::note_failure(int error) noexcept {
@@ -124,7 +125,7 @@ void receiver::read() {
 
 void receiver::note_read(std::uint32_t size) noexcept {
   small_reads_ = size < small_read ? static_cast<std::uint8_t>(small_reads_ + 1) : std::uint8_t{0};
-  if (small_reads_ >= many_small_reads && this_driver().multishot()) watching_ = false;
+  if (small_reads_ >= many_small_reads) watching_ = false;
 }
 
 int receiver::pass_on(const io_request& to) noexcept {

@@ -120,7 +120,7 @@ void scheduler::wait_until(time_point deadline) noexcept {
 
 void scheduler::run_posted() noexcept {
   mailbox_->wake_up();
-  run_all(mailbox_->take_all());
+  if (!mailbox_->empty()) run_all(mailbox_->take_all());
 }
 
 // Invariant: what post() accepted is run; what comes later is refused.

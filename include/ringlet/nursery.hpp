@@ -70,6 +70,7 @@ class nursery : private detail::scope, private detail::parent {
   }
 
   void child_finished(detail::child_base& child) noexcept override;
+  void note_early_end(const detail::child_base& child) noexcept;
   void fail(std::exception_ptr error) noexcept;
 
   detail::sibling_list children_;

@@ -181,14 +181,14 @@ class scheduler {
   void turn();
   void begin_turn();
   void fire_due_timers() noexcept;
-  void run_batch() noexcept;
+  [[gnu::flatten]] void run_batch() noexcept;  // Why flat: a step is short, and this is where they all begin
 
   void run_step(detail::task_record& task) noexcept;
-  void run_timed_step(detail::task_record& task) noexcept;
+  [[gnu::noinline]] void run_timed_step(detail::task_record& task) noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
-  void shuffle_batch();
+  [[gnu::noinline]] void shuffle_batch();
   void wait_until(time_point deadline) noexcept;
   time_point next_deadline();
   time_point suspected_deadlock();

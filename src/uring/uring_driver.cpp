@@ -55,6 +55,15 @@ void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
   }
 }
 
+bool kernel_has_something(const io_uring& ring) noexcept {
+  const unsigned flags = IO_URING_READ_ONCE(*ring.sq.kflags);
+  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+bool is_quiet(const io_uring& ring) noexcept {
+  return io_uring_sq_ready(&ring) == 0 && io_uring_cq_ready(&ring) == 0 && !kernel_has_something(ring);
+}
+
 unique_fd make_event_fd() {
   unique_fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!fd) throw os_error("eventfd", "", errno);
@@ -164,7 +173,7 @@ bool uring_driver::start_postponed() noexcept {
 // --- Waiting
 
 void uring_driver::wait(time_point deadline) noexcept {
-  if (deadline == long_ago && nothing_to_do()) return;
+  if (deadline == long_ago && is_quiet(ring_) && postponed_.empty()) return;
   const bool must_not_block = start_postponed() || !postponed_.empty();
   if (must_not_block || deadline == long_ago) {
     enter_without_waiting();
@@ -176,19 +185,9 @@ void uring_driver::wait(time_point deadline) noexcept {
   reap();
 }
 
-bool uring_driver::kernel_has_something() const noexcept {
-  const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
-  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-}
-
-bool uring_driver::nothing_to_do() const noexcept {
-  return io_uring_sq_ready(&ring_) == 0 && io_uring_cq_ready(&ring_) == 0 && !kernel_has_something() &&
-         postponed_.empty();
-}
-
 // No system call when there is nothing to submit and the kernel has nothing for us.
 void uring_driver::enter_without_waiting() noexcept {
-  if (io_uring_sq_ready(&ring_) == 0 && !kernel_has_something()) return;
+  if (io_uring_sq_ready(&ring_) == 0 && !kernel_has_something(ring_)) return;
   ++counters_.enters;
   check_enter(io_uring_submit_and_get_events(&ring_));
 }
@@ -232,11 +231,13 @@ void uring_driver::wake() noexcept {
 void uring_driver::reap() noexcept {
   if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0) ++counters_.cq_overflows;
   const io_uring_cq& queue = ring_.cq;
+  const io_uring_cqe* const entries = queue.cqes;
+  const unsigned mask = *queue.kring_mask;
   unsigned head = *queue.khead;
   const unsigned count = std::min(io_uring_cq_ready(&ring_), completions_a_reap);
   counters_.completed += count;
   for (const unsigned end = head + count; head != end;) {
-    const io_uring_cqe& entry = queue.cqes[head & *queue.kring_mask];
+    const io_uring_cqe& entry = entries[head & mask];
     const completion done{io_uring_cqe_get_data(&entry), entry.res, entry.flags};
     io_uring_smp_store_release(queue.khead, ++head);
     dispatch(done);
@@ -265,14 +266,13 @@ buffer* uring_driver::received(const completion& done) noexcept {
 }
 
 std::size_t uring_driver::in_flight() const noexcept {
-  const std::size_t left_out = (wake_up_.with_kernel() ? 1 : 0) + unattended();
+  const std::size_t left_out = unattended();
   const std::size_t counted = in_flight_ > left_out ? in_flight_ - left_out : 0;  // Why: some may still be postponed
   return counted + (postponed_.empty() ? 0 : 1);
 }
 
 bool uring_driver::expects_completion() const noexcept {
-  const std::size_t own = wake_up_.with_kernel() ? 1 : 0;
-  return in_flight_ > own + in_background() || attends_any() || !postponed_.empty();
+  return in_flight_ > in_background() || attends_any() || !postponed_.empty();
 }
 
 bool uring_driver::multishot() noexcept {
@@ -305,12 +305,14 @@ void uring_driver::close(int fd) noexcept {
 
 void uring_driver::wake_up::arm() noexcept {
   request_.flags = POLLIN;
+  this_driver().add_background(*this);
   submit();
 }
 
 void uring_driver::wake_up::complete(int, buffer*, bool more) noexcept {
   if (more) return;
   const bool wanted = !cancelling();
+  this_driver().remove_background(*this);
   end_with(0);
   if (wanted) arm();
 }

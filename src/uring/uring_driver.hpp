@@ -21,7 +21,7 @@ class uring_driver final : public io_driver {
   uring_driver& operator=(const uring_driver&) = delete;
   ~uring_driver();
 
-  void submit(io_op& op) noexcept override;
+  [[gnu::flatten]] void submit(io_op& op) noexcept override;
   void cancel(io_op& op) noexcept override;
   void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
@@ -36,8 +36,8 @@ class uring_driver final : public io_driver {
   const reactor_counters& counters() const noexcept override { return counters_; }
 
  private:
-  /// Waits for wake() of another thread; not counted as an operation.
-  class wake_up final : public io_op {
+  /// Waits for wake() of another thread.
+  class wake_up final : public io_op, private background {
    public:
     explicit wake_up(int fd) noexcept : io_op({io_code::poll_many, fd}) {}
     void arm() noexcept;
@@ -52,20 +52,18 @@ class uring_driver final : public io_driver {
   };
 
   io_uring_sqe* next_sqe() noexcept;
-  io_uring_sqe* sqe_after_submitting() noexcept;
+  [[gnu::noinline]] io_uring_sqe* sqe_after_submitting() noexcept;
   void start(io_op& op, io_uring_sqe* sqe) noexcept;
   void request_end(io_op& op, io_uring_sqe* sqe) noexcept;
   void request_end_of_all() noexcept;
   void postpone(io_op& op) noexcept;
   bool start_postponed() noexcept;
 
-  bool kernel_has_something() const noexcept;
-  bool nothing_to_do() const noexcept;
   void enter_without_waiting() noexcept;
   void enter_and_wait(time_point deadline) noexcept;
   void wait_in_virtual_time(time_point deadline) noexcept;
   void check_enter(int result) noexcept;
-  void reap() noexcept;
+  [[gnu::flatten]] void reap() noexcept;
   void dispatch(const completion& done) noexcept;
   buffer* received(const completion& done) noexcept;
 

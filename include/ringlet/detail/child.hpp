@@ -115,6 +115,7 @@ class parent {
 class child_base : public task_record, public counted<child_base> {
  public:
   bool done() const noexcept { return parent_ == nullptr; }
+  virtual bool succeeded() const noexcept = 0;
   virtual std::exception_ptr error() const noexcept = 0;
   virtual bool was_cancelled() const noexcept = 0;
   void last_reference_gone() noexcept { delete this; }
@@ -156,6 +157,7 @@ class child_base : public task_record, public counted<child_base> {
 template <class R>
 class child_with_result : public child_base {
  public:
+  bool succeeded() const noexcept override { return result_.has_value(); }
   std::exception_ptr error() const noexcept override { return result_.has_error() ? result_.error() : nullptr; }
   bool was_cancelled() const noexcept override { return result_.was_cancelled(); }
   outcome<R>& result() noexcept { return result_; }

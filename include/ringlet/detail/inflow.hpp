@@ -63,6 +63,7 @@ class inflow : public io_op, private background {
     inflow* flow_;     // null: it was closed meanwhile, and may be gone
     int refused_ = 0;  // 0, or why there was nothing to wait for: EBADF, EBUSY
     stage stage_ = stage::outside;
+    bool found_ = false;  // there was something before the wait began
     bool cancelled_ = false;
   };
 
@@ -106,7 +107,8 @@ class inflow : public io_op, private background {
   virtual void prepare() noexcept {}
 
   virtual bool has_something() const noexcept = 0;
-  virtual void store(int result, buffer* filled) noexcept = 0;
+  /// True: there is something to take now.
+  virtual bool store(int result, buffer* filled) noexcept = 0;
   virtual void drop_all() noexcept = 0;
 
   /// The request has ended, with this errno. EAGAIN: the descriptor is one that does not wait.
