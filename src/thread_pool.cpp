@@ -35,12 +35,19 @@ class thread_pool_queue {
   std::size_t queued() const noexcept;
 
  private:
+  // A loop's mailbox, which is there as long as it has jobs here: one reference for all, for each costs too much.
+  struct kept_home {
+    mailbox* box;
+    std::size_t jobs;
+  };
+
   void work(std::size_t& asked) noexcept;
   void count_asker(pool_job& job);
   void forget(std::size_t* asker) noexcept;
-  void add(pool_job& job) noexcept;
+  bool add(pool_job& job) noexcept;
   void admit_next() noexcept;
-  static void send_home(pool_job& job, mailbox& home) noexcept;
+  void keep(mailbox& home) noexcept;
+  void let_go(mailbox& home) noexcept;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable work_came_;
@@ -50,6 +57,7 @@ class thread_pool_queue {
   std::size_t limit_;
   std::size_t idle_ = 0;  // workers that sleep
   bool closed_ = false;
+  std::vector<kept_home> homes_;     // the loops that the jobs belong to
   std::vector<std::size_t> asked_;   // by worker: functions of this pool that the worker's own function waits for
   std::size_t waiting_workers_ = 0;  // those for which that is not zero
 
@@ -90,16 +98,21 @@ thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : l
 }
 
 void thread_pool_queue::submit(pool_job& job) {
-  const std::lock_guard lock(mutex_);
-  if (closed_) throw std::logic_error("thread_pool: a function was submitted after shutdown()");
-  count_asker(job);
-  job.home_ = &this_loop().post_box();
-  job.home_->add_reference();
-  if (queued_ < limit_) {
-    add(job);
-  } else {
-    waiting_.push_back(job);
+  bool somebody_sleeps = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) throw std::logic_error("thread_pool: a function was submitted after shutdown()");
+    homes_.reserve(homes_.size() + 1);  // Why first: nothing may fail once the job is counted
+    count_asker(job);
+    job.home_ = &this_loop().post_box();
+    keep(*job.home_);
+    if (queued_ < limit_) {
+      somebody_sleeps = add(job);
+    } else {
+      waiting_.push_back(job);
+    }
   }
+  if (somebody_sleeps) work_came_.notify_one();  // Why here: who wakes up needs the mutex
 }
 
 // Why: a function that runs a loop of its own may wait for its own pool. When all workers do, they do for ever.
@@ -119,17 +132,36 @@ void thread_pool_queue::forget(std::size_t* asker) noexcept {
   if (asker != nullptr && --*asker == 0) --waiting_workers_;
 }
 
-void thread_pool_queue::add(pool_job& job) noexcept {
+// True: a worker sleeps, and should be told.
+bool thread_pool_queue::add(pool_job& job) noexcept {
   queue_.push_back(job);
   job.in_queue_ = true;
   ++queued_;
-  if (idle_ > 0) work_came_.notify_one();
+  return idle_ > 0;
+}
+
+void thread_pool_queue::keep(mailbox& home) noexcept {
+  for (kept_home& kept : homes_) {
+    if (kept.box != &home) continue;
+    ++kept.jobs;
+    return;
+  }
+  homes_.push_back({&home, 1});
+  home.add_reference();
+}
+
+void thread_pool_queue::let_go(mailbox& home) noexcept {
+  const auto kept = std::find_if(homes_.begin(), homes_.end(), [&](const kept_home& k) { return k.box == &home; });
+  if (--kept->jobs > 0) return;
+  homes_.erase(kept);
+  home.drop_reference();
 }
 
 // A place in the queue is free: the oldest that waits for one gets it.
 void thread_pool_queue::admit_next() noexcept {
   --queued_;
-  if (pool_job* next = waiting_.pop_front()) add(*next);
+  pool_job* next = waiting_.pop_front();
+  if (next != nullptr && add(*next)) work_came_.notify_one();
 }
 
 bool thread_pool_queue::withdraw(pool_job& job) noexcept {
@@ -138,7 +170,7 @@ bool thread_pool_queue::withdraw(pool_job& job) noexcept {
   job.unlink();
   if (std::exchange(job.in_queue_, false)) admit_next();
   forget(job.asked_);
-  job.home_->drop_reference();
+  let_go(*job.home_);
   return true;
 }
 
@@ -161,17 +193,12 @@ void thread_pool_queue::work(std::size_t& asked) noexcept {
     mailbox& home = *job->home_;
     std::size_t* const asker = job->asked_;
     job->execute();
-    send_home(*job, home);
+    if (!home.push(*job)) job->nobody_waits();  // the job, and its loop, may be gone from here on
     lock.lock();
     forget(asker);
+    let_go(home);
   }
   count_pool_thread(-1);
-}
-
-// Why the reference: once pushed, the job, its loop and the loop's mailbox may all be gone at any time.
-void thread_pool_queue::send_home(pool_job& job, mailbox& home) noexcept {
-  if (!home.push(job)) job.nobody_waits();
-  home.drop_reference();
 }
 
 void thread_pool_queue::shutdown() noexcept {
