@@ -1,4 +1,5 @@
 // Bench: the echo server on ringlet, in each of the ways that a user would write it: ringlet_echo STYLE
+#include "descriptors.hpp"
 #include "ending.hpp"
 
 #include <ringlet/ringlet.hpp>
@@ -8,7 +9,6 @@
 #include <string_view>
 
 #include <fmt/core.h>
-#include <sys/resource.h>
 
 using namespace ringlet;
 
@@ -56,18 +56,11 @@ bool serve_in(std::string_view style) {
   return style == "receive" && run_receive<tcp_stream>();
 }
 
-void allow_many_descriptors() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    allow_many_descriptors();
+    bench::allow_many_descriptors();
     if (argc == 2 && serve_in(argv[1])) return 0;
     fmt::print(stderr, "ringlet_echo read_some|receive\n");
     return 2;

@@ -3,6 +3,7 @@
 // echo   keeps DEPTH messages of SIZE bytes in flight on each of CONNECTIONS connections
 // churn  connects, sends one message, takes it back, closes; CONNECTIONS at a time
 // idle   opens CONNECTIONS connections, one echo each, says `ready`, and keeps them until its input ends
+#include "../descriptors.hpp"
 #include "clocks.hpp"
 #include "connection.hpp"
 
@@ -15,7 +16,6 @@
 
 #include <fmt/core.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace bench {
@@ -255,13 +255,6 @@ void run(const settings& how) {
   } else {
     throw std::invalid_argument("the modes are echo, churn and idle");
   }
-}
-
-void allow_many_descriptors() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace

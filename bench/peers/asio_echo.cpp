@@ -1,10 +1,11 @@
 // Bench: the echo server on Asio, a peer: asio_echo coroutines|callbacks
+#include "../descriptors.hpp"
+
 #include <array>
 #include <memory>
 #include <string_view>
 
 #include <fmt/core.h>
-#include <sys/resource.h>
 #include <asio.hpp>
 
 namespace {
@@ -77,13 +78,6 @@ void serve(bool coroutines) {
   loop.run();
 }
 
-void allow_many_descriptors() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -93,7 +87,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    allow_many_descriptors();
+    bench::allow_many_descriptors();
     serve(style == "coroutines");
   } catch (const std::exception& e) {
     fmt::print(stderr, "asio_echo: {}\n", e.what());

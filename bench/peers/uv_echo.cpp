@@ -1,11 +1,12 @@
 // Bench: the echo server on libuv, a peer: one hot buffer, and a direct write first.
+#include "../descriptors.hpp"
+
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 
 #include <fmt/core.h>
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <uv.h>
 
 namespace {
@@ -86,17 +87,10 @@ void listen_on_loopback(uv_tcp_t& listener) {
   std::fflush(stdout);
 }
 
-void allow_many_descriptors() {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main() {
-  allow_many_descriptors();
+  bench::allow_many_descriptors();
   uv_loop_t* loop = uv_default_loop();
   uv_signal_t stop;
   check(uv_signal_init(loop, &stop), "uv_signal_init");

@@ -12,7 +12,4 @@ int listen_on_loopback();
 bool stop_requested() noexcept;
 void listen_to_signals();
 
-/// Gives the process as many descriptors as it may have.
-void allow_many_descriptors();
-
 }  // namespace bench

@@ -1,4 +1,5 @@
 // Bench: the hand-written echo servers in one program: raw_echo STYLE
+#include "../descriptors.hpp"
 #include "listener.hpp"
 #include "servers.hpp"
 
