@@ -116,9 +116,36 @@ class course {
   bool over_ = false;
 };
 
-class echo_load {
+/// What every load has, and how it goes on: Load has start(), and serve(index) for a connection that is ready.
+template <class Load>
+class load {
  public:
-  explicit echo_load(const settings& how) : how_(how), size_(how["size"]), course_(how) {
+  void run() {
+    self().start();
+    while (course_.ended() < course_.begun()) {
+      poller_.wait([this](std::size_t index) { self().serve(index); });
+      course_.look();
+    }
+    course_.print();
+  }
+
+ protected:
+  explicit load(const settings& how) : how_(how), size_(how["size"]), course_(how) {}
+
+  const settings& how_;
+  const std::uint64_t size_;
+  const pattern text_;
+  poller poller_;
+  std::vector<connection> connections_;
+  course course_;
+
+ private:
+  Load& self() noexcept { return static_cast<Load&>(*this); }
+};
+
+class echo_load : public load<echo_load> {
+ public:
+  explicit echo_load(const settings& how) : load(how) {
     for (std::uint32_t i = 0; i < how["connections"]; ++i) {
       connections_.emplace_back(how.port, i);
       // Why: the listener's queue is finite; an answer on this one says that all those before were accepted.
@@ -128,19 +155,16 @@ class echo_load {
     course_ = course(how);
   }
 
-  void run() {
+ private:
+  friend load;
+
+  void start() {
     for (connection& c : connections_) {
       for (std::uint64_t i = 0; i < how_["depth"]; ++i) begin(c);
       c.send(text_);
     }
-    while (course_.ended() < course_.begun()) {
-      poller_.wait([this](std::size_t index) { serve(connections_[index]); });
-      course_.look();
-    }
-    course_.print();
   }
 
- private:
   void converse(connection& c) {
     c.grant(size_);
     c.exchange(text_);
@@ -152,7 +176,8 @@ class echo_load {
     course_.request_begun();
   }
 
-  void serve(connection& c) {
+  void serve(std::size_t index) {
+    connection& c = connections_[index];
     const std::uint64_t before = c.received() / size_;
     c.receive(text_);
     const std::uint64_t answered = c.received() / size_ - before;
@@ -160,32 +185,22 @@ class echo_load {
     for (std::uint64_t i = 0; i < answered; ++i) begin(c);
     c.send(text_);
   }
-
-  const settings& how_;
-  const std::uint64_t size_;
-  const pattern text_;
-  poller poller_;
-  std::vector<connection> connections_;
-  course course_;
 };
 
-class churn_load {
+class churn_load : public load<churn_load> {
  public:
-  explicit churn_load(const settings& how) : how_(how), size_(how["size"]), course_(how) {}
+  explicit churn_load(const settings& how) : load(how) {}
 
-  void run() {
+ private:
+  friend load;
+
+  void start() {
     for (std::size_t i = 0; i < how_["connections"] && course_.goes_on(); ++i) {
       connections_.push_back(open(i));
       connections_.back().send(text_);
     }
-    while (course_.ended() < course_.begun()) {
-      poller_.wait([this](std::size_t index) { serve(index); });
-      course_.look();
-    }
-    course_.print();
   }
 
- private:
   connection open(std::size_t index) {
     connection c(how_.port, static_cast<std::uint32_t>(course_.begun()));
     c.grant(size_);
@@ -206,13 +221,6 @@ class churn_load {
     c = std::move(next);
     c.send(text_);
   }
-
-  const settings& how_;
-  const std::uint64_t size_;
-  const pattern text_;
-  poller poller_;
-  std::vector<connection> connections_;
-  course course_;
 };
 
 void keep_idle(const settings& how) {
