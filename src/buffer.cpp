@@ -5,9 +5,8 @@
 namespace ringlet::detail {
 
 buffer& large_buffers::take() {
-  buffer* taken = spare_;
+  buffer* taken = spare_.pop_front();
   if (taken != nullptr) {
-    spare_ = taken->next;
     --spare_count_;
   } else {
     taken = new large_buffer(*this);
@@ -19,17 +18,12 @@ buffer& large_buffers::take() {
 }
 
 large_buffers::~large_buffers() {
-  while (spare_ != nullptr) {
-    buffer* next = spare_->next;
-    discard(*spare_);
-    spare_ = next;
-  }
+  while (buffer* b = spare_.pop_front()) discard(*b);
 }
 
 void large_buffers::recycle(buffer& b) noexcept {
   if (spare_count_ == most_kept) return discard(b);
-  b.next = spare_;
-  spare_ = &b;
+  spare_.push_front(b);
   ++spare_count_;
 }
 

@@ -230,17 +230,15 @@ sim_buffers::sim_buffers() : memory_(count * capacity), buffers_(count, buffer(*
 }
 
 buffer* sim_buffers::take() noexcept {
-  buffer* taken = free_;
+  buffer* taken = free_.pop_front();
   if (taken == nullptr) return nullptr;
-  free_ = taken->next;
   taken->data = memory_.data() + static_cast<std::size_t>(taken - buffers_.data()) * capacity;
   lend(*taken);
   return taken;
 }
 
 void sim_buffers::recycle(buffer& b) noexcept {
-  b.next = free_;
-  free_ = &b;
+  free_.push_front(b);
 }
 
 sim_driver::step sim_driver::send(simulated_fd& at, const io_request& request) noexcept {

@@ -32,7 +32,7 @@ class sim_buffers final : public buffer_pool {
   static constexpr std::size_t count = 16;
   std::vector<std::byte> memory_;
   std::vector<buffer> buffers_;
-  buffer* free_ = nullptr;  // null: none
+  buffer_list free_;
 };
 
 class sim_driver final : public io_driver {

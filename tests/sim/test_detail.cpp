@@ -96,9 +96,12 @@ TEST_CASE("intrusive_queue: pushes and pops at random give what a deque gives") 
     std::deque<int> model;
     std::list<queued> elements;
     for (int step = 0; step < 2000; ++step) {
-      if (draw.one_in(2)) {
+      if (draw.one_in(3)) {
         queue.push_back(elements.emplace_back(step));
         model.push_back(step);
+      } else if (draw.one_in(4)) {
+        queue.push_front(elements.emplace_back(step));
+        model.push_front(step);
       } else {
         const queued* first = queue.pop_front();
         REQUIRE((first == nullptr) == model.empty());

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/intrusive.hpp>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -18,6 +20,8 @@ struct buffer {
   buffer* next = nullptr;     // link of the list it is in
   buffer_pool* home;
 };
+
+using buffer_list = intrusive_queue<buffer, &buffer::next>;
 
 /// Lends buffers. It lives as long as its owner or the last buffer on loan, whichever is longer.
 class buffer_pool {
@@ -76,7 +80,7 @@ class large_buffers final : public buffer_pool {
   void discard(buffer& b) noexcept override;
 
   static constexpr std::size_t most_kept = 64;
-  buffer* spare_ = nullptr;  // null: none
+  buffer_list spare_;
   std::size_t spare_count_ = 0;
 };
 

@@ -9,7 +9,8 @@
 
 namespace ringlet::detail {
 
-/// First in, first out, through one pointer in each element. An element is in at most one queue per link.
+/// First in, first out, through one pointer in each element; or a stack, with push_front. An element is in at most one
+/// queue per link.
 template <class T, T* T::* Next>
 class intrusive_queue {
  public:
@@ -34,10 +35,16 @@ class intrusive_queue {
     tail_ = &element;
   }
 
-  /// The oldest element; null when empty.
+  void push_front(T& element) noexcept {
+    if (head_ == nullptr) tail_ = &element;
+    element.*Next = head_;
+    head_ = &element;
+  }
+
+  /// The first element; null when empty.
   T* front() const noexcept { return head_; }
 
-  /// The oldest element, taken out; null when empty.
+  /// The first element, taken out; null when empty.
   T* pop_front() noexcept {
     T* first = head_;
     if (first != nullptr) head_ = first->*Next;
