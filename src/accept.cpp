@@ -57,8 +57,7 @@ class acceptor final : public inflow {
   bool watching_ = false;  // asks for readiness first, for the listener is one that does not wait
 };
 
-acceptor::acceptor(socket& listener)
-    : inflow(listener, "accept fd", {io_code::accept_many, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {
+acceptor::acceptor(socket& listener) : inflow(listener, "accept fd", {io_code::accept_many, listener.fd()}) {
   accepted_.reserve(most_accepted);
 }
 

@@ -104,7 +104,7 @@ class inflow : public io_op, private background {
 
  private:
   /// Sets what is asked for next.
-  virtual void prepare() noexcept {}
+  virtual void prepare() noexcept = 0;
 
   virtual bool has_something() const noexcept = 0;
   /// True: there is something to take now.
