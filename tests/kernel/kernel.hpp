@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kit/catch.hpp"
+#include "kit/errors.hpp"
 
 #include <ringlet/ringlet.hpp>
 
@@ -19,6 +20,8 @@ namespace kernel {
 
 using namespace ringlet;
 using namespace std::chrono_literals;
+using kit::error_of;
+using kit::expect_error;
 
 /// No test takes longer: what hangs fails with timed_out.
 inline constexpr auto time_limit = 60s;
@@ -94,28 +97,6 @@ std::set<int> open_descriptors();
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-/// The errno value with which `body`, () -> task<>, fails; 0 when it does not.
-template <class Body>
-task<int> error_of(Body body) {
-  try {
-    auto work = body();
-    co_await std::move(work);
-  } catch (const std::system_error& e) {
-    co_return e.code().value();
-  }
-  co_return 0;
-}
-
-// Why these are functions: with g++ 12 a co_await inside CHECK(...) is evaluated twice, for the macro repeats its
-// expression in a condition that is always false, behind an &&.
-
-/// `body`, () -> task<>, must fail with this errno value.
-template <class Body>
-task<> expect_error(int expected, Body body) {
-  const int error = co_await error_of(std::move(body));
-  CHECK(error == expected);
 }
 
 /// What is read at once must be this; empty is the end of the stream.

@@ -1,5 +1,6 @@
 // Tests of ringlet/nursery.hpp.
 #include "kit/counted.hpp"
+#include "kit/errors.hpp"
 #include "kit/random.hpp"
 #include "kit/sim.hpp"
 
@@ -47,12 +48,8 @@ task<std::size_t> length_of(std::string text) {
 /// What with_nursery(body) throws as a runtime_error.
 template <class Body>
 task<std::string> error_of(Body& body) {
-  try {
-    co_await with_nursery(body);
-  } catch (const std::runtime_error& e) {
-    co_return e.what();
-  }
-  co_return "no error";
+  const auto error = co_await kit::thrown_by<std::runtime_error>([&] { return with_nursery(body); });
+  co_return error ? error->what() : "no error";
 }
 
 }  // namespace

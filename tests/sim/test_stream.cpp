@@ -1,5 +1,6 @@
 // Tests of stream.hpp: every byte comes once and in order, however the transfers are cut, delayed, interrupted or
 // ended.
+#include "kit/errors.hpp"
 #include "kit/random.hpp"
 
 #include <ringlet/ringlet.hpp>
@@ -10,6 +11,7 @@
 
 using namespace ringlet;
 using namespace std::chrono_literals;
+using kit::expect_error;
 
 namespace {
 
@@ -32,24 +34,6 @@ task<std::string> read_to_end(socket_stream& from, std::size_t at_a_time) {
     if (got == 0) co_return all;
     all.append(buffer, 0, got);
   }
-}
-
-/// The errno value with which body, () -> task<>, fails; 0 when it does not.
-template <class Body>
-task<int> error_of(Body body) {
-  try {
-    auto work = body();
-    co_await std::move(work);
-  } catch (const std::system_error& e) {
-    co_return e.code().value();
-  }
-  co_return 0;
-}
-
-template <class Body>
-task<> expect_error(int expected, Body body) {
-  const int error = co_await error_of(std::move(body));
-  CHECK(error == expected);
 }
 
 /// body: (simulation&, tcp_stream& here, tcp_stream& there) -> task<>.
