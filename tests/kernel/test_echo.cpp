@@ -1,40 +1,32 @@
 // Tests on the kernel: bytes through TCP connections, in any number and in both directions at once.
 #include "kernel.hpp"
 
+#include "kit/bytes.hpp"
+
 #include <algorithm>
 #include <array>
 
 using namespace kernel;
+using kit::checked_bytes;
+using kit::pattern;
 
 namespace {
 
 constexpr std::size_t MiB = 1 << 20;
 
-std::byte byte_at(std::size_t position) {
-  return static_cast<std::byte>(position * 31 + (position >> 8) * 7 + (position >> 16));
-}
-
 task<> send_pattern(tcp_stream* to, std::size_t size) {
-  std::vector<std::byte> chunk(std::min<std::size_t>(size, MiB));
-  for (std::size_t sent = 0; sent < size; sent += chunk.size()) {
-    chunk.resize(std::min(chunk.size(), size - sent));
-    for (std::size_t at = 0; at < chunk.size(); ++at) chunk[at] = byte_at(sent + at);
-    co_await to->write_all(chunk);
+  for (std::size_t sent = 0; sent < size; sent += MiB) {
+    const std::string piece = pattern(std::min(MiB, size - sent), sent);
+    co_await to->write_all(piece);
   }
   co_await to->shutdown_send();
 }
 
-struct tally {
-  std::size_t received = 0;
-  std::size_t wrong = 0;
-};
-
-task<tally> receive_pattern(tcp_stream* from) {
-  tally seen;
+task<checked_bytes> receive_pattern(tcp_stream* from) {
+  checked_bytes seen;
   std::vector<std::byte> buffer(64 * 1024);
   while (const std::size_t got = co_await from->read_some(buffer)) {
-    for (std::size_t at = 0; at < got; ++at) seen.wrong += buffer[at] != byte_at(seen.received + at);
-    seen.received += got;
+    seen.add(std::span(buffer).first(got));
   }
   co_return seen;
 }
@@ -54,14 +46,14 @@ TEST_CASE("echo: every byte comes back in order, whatever their number") {
     INFO(size << " bytes");
     in_time([&]() -> task<> {
       connection ends = co_await connect_pair();
-      tally seen;
+      checked_bytes seen;
       co_await with_nursery([&](nursery& n) -> task<> {
         n.spawn(echo, std::move(ends.server));
         n.spawn(send_pattern, borrowed(&ends.client), size);
         seen = co_await receive_pattern(&ends.client);
       });
-      CHECK(seen.received == size);
-      CHECK(seen.wrong == 0);
+      CHECK(seen.count() == size);
+      CHECK(seen.wrong() == 0);
     });
   }
 }
@@ -72,16 +64,16 @@ TEST_CASE("stream: both sides send and receive at once without waiting for each 
     shrink_buffers(ends.client.fd());
     shrink_buffers(ends.server.fd());
     constexpr std::size_t size = 4 * MiB;
-    tally at_client, at_server;
+    checked_bytes at_client, at_server;
     co_await with_nursery([&](nursery& n) -> task<> {
       n.spawn(send_pattern, borrowed(&ends.client), size);
       n.spawn(send_pattern, borrowed(&ends.server), size);
       n.spawn([&]() -> task<> { at_client = co_await receive_pattern(&ends.client); });
       at_server = co_await receive_pattern(&ends.server);
     });
-    CHECK(at_client.received == size);
-    CHECK(at_server.received == size);
-    CHECK(at_client.wrong + at_server.wrong == 0);
+    CHECK(at_client.count() == size);
+    CHECK(at_server.count() == size);
+    CHECK(at_client.wrong() + at_server.wrong() == 0);
   });
 }
 
@@ -90,8 +82,7 @@ TEST_CASE("stream: write_all says how much the peer can have got when it is canc
     connection ends = co_await connect_pair();
     shrink_buffers(ends.client.fd());
     shrink_buffers(ends.server.fd());
-    std::vector<std::byte> data(16 * MiB);
-    for (std::size_t at = 0; at < data.size(); ++at) data[at] = byte_at(at);
+    const std::string data = pattern(16 * MiB);
     std::size_t sent = 1;
     auto writing = ends.client.write_all(data, sent);
     const bool finished = co_await move_on_after(50ms, std::move(writing));
@@ -99,9 +90,9 @@ TEST_CASE("stream: write_all says how much the peer can have got when it is canc
     CHECK(sent > 0);
     CHECK(sent < data.size());
     co_await ends.client.close();
-    const tally seen = co_await receive_pattern(&ends.server);
-    CHECK(seen.received == sent);
-    CHECK(seen.wrong == 0);
+    const checked_bytes seen = co_await receive_pattern(&ends.server);
+    CHECK(seen.count() == sent);
+    CHECK(seen.wrong() == 0);
   });
 }
 

@@ -2,6 +2,7 @@
 // once.
 #include "kernel.hpp"
 
+#include "kit/bytes.hpp"
 #include "kit/random.hpp"
 
 #include <algorithm>
@@ -15,39 +16,16 @@
 #include <unistd.h>
 
 using namespace kernel;
+using kit::checked_bytes;
+using kit::pattern;
 
 namespace {
-
-/// The byte that belongs at a place of a stream, so that none can be lost, doubled or moved unseen.
-std::byte byte_at(std::uint64_t place) noexcept {
-  return static_cast<std::byte>((place + 1) * 0x9e3779b97f4a7c15u >> 40);
-}
-
-std::vector<std::byte> pattern(std::uint64_t from, std::size_t size) {
-  std::vector<std::byte> bytes(size);
-  for (std::size_t at = 0; at < size; ++at) bytes[at] = byte_at(from + at);
-  return bytes;
-}
-
-/// Compares what comes in with the pattern.
-class checked_bytes {
- public:
-  void add(std::span<const std::byte> received) noexcept {
-    for (const std::byte b : received) wrong_ += b != byte_at(count_++) ? 1 : 0;
-  }
-  std::uint64_t count() const noexcept { return count_; }
-  std::uint64_t wrong() const noexcept { return wrong_; }
-
- private:
-  std::uint64_t count_ = 0;
-  std::uint64_t wrong_ = 0;
-};
 
 constexpr std::uint64_t piece_size = 256 * 1024;
 
 task<> send_pattern(socket_stream& to, std::uint64_t size) {
   for (std::uint64_t sent = 0; sent < size; sent += piece_size) {
-    const std::vector<std::byte> piece = pattern(sent, std::min(piece_size, size - sent));
+    const std::string piece = pattern(std::min(piece_size, size - sent), sent);
     co_await to.write_all(piece);
   }
   co_await to.shutdown_send();
@@ -213,7 +191,7 @@ TEST_CASE("receive: a reader that pauses stops its sender, and then gets everyth
     shrink_buffers(ends.server.fd());
     checked_bytes received;
     std::size_t sent = 0;
-    const std::vector<std::byte> all = pattern(0, size);
+    const std::string all = pattern(size);
     co_await with_nursery([&](nursery& n) -> task<> {
       n.spawn([&]() -> task<> {
         co_await ends.client.write_all(all, sent);
@@ -280,7 +258,7 @@ task<std::uint64_t> submissions_of(connection& ends, int messages) {
 task<std::size_t> largest_of(connection& ends, std::size_t size) {
   std::size_t largest = 0;
   co_await with_nursery([&](nursery& n) -> task<> {
-    const std::vector<std::byte> all = pattern(0, size);
+    const std::string all = pattern(size);
     n.spawn([&]() -> task<> { co_await ends.client.write_all(all); });
     checked_bytes received;
     while (received.count() < size) {
@@ -339,7 +317,7 @@ task<> send_at_random(socket_stream& to, std::uint64_t size, std::uint64_t seed)
   for (std::uint64_t sent = 0; sent < size;) {
     const std::uint64_t most = dice.below(4) == 0 ? 30'000 : 600;
     const std::uint64_t count = std::min(size - sent, 1 + dice.below(most));
-    const std::vector<std::byte> piece = pattern(sent, count);
+    const std::string piece = pattern(count, sent);
     co_await to.write_all(piece);
     sent += count;
     if (dice.below(3) == 0) co_await sleep_for(std::chrono::microseconds(dice.below(200)));
@@ -406,7 +384,7 @@ TEST_CASE("receive: a connection that is reset gives what came before, or nothin
         n.spawn([&]() -> task<> {
           error = co_await error_of([&]() -> task<> { co_await receive_to_end(ends.server, received); });
         });
-        const std::vector<std::byte> all = pattern(0, 100'000);
+        const std::string all = pattern(100'000);
         co_await ends.client.write_all(all);
         ends.client.reset_on_close();
         co_await ends.client.close();

@@ -1,4 +1,5 @@
 // Tests of receive(): leases on received bytes, whatever arrives when, and nothing lost.
+#include "kit/bytes.hpp"
 #include "kit/sim.hpp"
 
 #include <ringlet/ringlet.hpp>
@@ -11,19 +12,9 @@
 
 using namespace ringlet;
 using namespace std::chrono_literals;
+using kit::pattern;
 
 namespace {
-
-/// Bytes of which no two neighbours, and no two stretches of some length, are alike.
-std::string pattern(std::size_t size) {
-  std::string text(size, '\0');
-  std::uint32_t state = 1;
-  for (char& c : text) {
-    state = state * 1664525u + 1013904223u;
-    c = static_cast<char>(state >> 24);
-  }
-  return text;
-}
 
 task<> send_all(socket_stream& to, std::string text) {
   co_await to.write_all(text);

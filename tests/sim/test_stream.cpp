@@ -1,5 +1,6 @@
 // Tests of stream.hpp: every byte comes once and in order, however the transfers are cut, delayed, interrupted or
 // ended.
+#include "kit/bytes.hpp"
 #include "kit/errors.hpp"
 #include "kit/random.hpp"
 
@@ -12,17 +13,12 @@
 using namespace ringlet;
 using namespace std::chrono_literals;
 using kit::expect_error;
+using kit::pattern;
 
 namespace {
 
 std::span<std::byte> into(std::string& text) {
   return std::as_writable_bytes(std::span(text));
-}
-
-std::string pattern(std::size_t size) {
-  std::string text(size, ' ');
-  for (std::size_t at = 0; at < size; ++at) text[at] = static_cast<char>('a' + at % 23);
-  return text;
 }
 
 /// Everything up to the end, by reads of at most `at_a_time` bytes.
