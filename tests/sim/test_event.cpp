@@ -1,6 +1,7 @@
 // Tests of ringlet/event.hpp.
 #include "kit/random.hpp"
 #include "kit/sim.hpp"
+#include "kit/tasks.hpp"
 
 #include <ringlet/event.hpp>
 #include <ringlet/nursery.hpp>
@@ -110,12 +111,7 @@ TEST_CASE("event: a task that only awaits set events lets others have their turn
     e.set();
     int turns_of_other = 0;
     co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        for (;;) {
-          ++turns_of_other;
-          co_await yield_now();
-        }
-      });
+      n.spawn(kit::count_turns, std::ref(turns_of_other));
       for (int i = 0; i < 10'000; ++i) co_await e.wait();
       n.cancel();
     });

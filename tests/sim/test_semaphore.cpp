@@ -1,6 +1,7 @@
 // Tests of ringlet/semaphore.hpp.
 #include "kit/random.hpp"
 #include "kit/sim.hpp"
+#include "kit/tasks.hpp"
 
 #include <ringlet/nursery.hpp>
 #include <ringlet/semaphore.hpp>
@@ -140,12 +141,7 @@ TEST_CASE("semaphore: a task that only acquires what is free lets others have th
     semaphore s(10'000);
     int turns_of_other = 0;
     co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        for (;;) {
-          ++turns_of_other;
-          co_await yield_now();
-        }
-      });
+      n.spawn(kit::count_turns, std::ref(turns_of_other));
       for (int i = 0; i < 10'000; ++i) co_await s.acquire();
       n.cancel();
     });

@@ -1,6 +1,7 @@
 // Tests of ringlet/sleep.hpp.
 #include "kit/random.hpp"
 #include "kit/sim.hpp"
+#include "kit/tasks.hpp"
 
 #include <ringlet/nursery.hpp>
 #include <ringlet/sleep.hpp>
@@ -50,12 +51,7 @@ TEST_CASE("sleep: for zero or less it suspends exactly once, and time stands sti
     const time_point start = world.clock().now();
     int turns_of_other = 0;
     co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        for (;;) {
-          ++turns_of_other;
-          co_await yield_now();
-        }
-      });
+      n.spawn(kit::count_turns, std::ref(turns_of_other));
       co_await yield_now();
       for (const duration length : {duration(0), duration(-1), duration(-1h), duration::min()}) {
         const std::uint64_t turn = this_scheduler().stats().turns;

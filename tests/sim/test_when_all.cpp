@@ -1,6 +1,7 @@
 // Tests of ringlet/when_all.hpp.
 #include "kit/counted.hpp"
 #include "kit/sim.hpp"
+#include "kit/tasks.hpp"
 
 #include <ringlet/event.hpp>
 #include <ringlet/nursery.hpp>
@@ -16,13 +17,10 @@
 
 using namespace ringlet;
 using namespace std::chrono_literals;
+using kit::give_after;
+using kit::leave_slowly;
 
 namespace {
-
-task<int> give_after(duration length, int value) {
-  co_await sleep_for(length);
-  co_return value;
-}
 
 task<int> fail_after(duration length, std::string what) {
   co_await sleep_for(length);
@@ -32,16 +30,6 @@ task<int> fail_after(duration length, std::string what) {
 task<std::unique_ptr<int>> make_after(duration length, int value) {
   co_await sleep_for(length);
   co_return std::make_unique<int>(value);
-}
-
-/// Sleeps for ever, and then takes a while to leave.
-task<int> leave_slowly(int& left) {
-  const auto clean = [&]() -> task<> {
-    co_await sleep_for(3ms);
-    ++left;
-  };
-  co_await finally(sleep_forever(), clean);
-  co_return 0;
 }
 
 }  // namespace
