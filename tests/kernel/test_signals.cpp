@@ -61,15 +61,19 @@ class alarms {
   handled handler_;
 };
 
-/// Raises `signal` and then waits until it is cancelled, or for too long.
-task<> raise_and_wait(int signal, bool& was_cancelled) {
-  ::raise(signal);
+/// Waits until it is cancelled, or for too long.
+task<> wait_for_cancel(bool& was_cancelled) {
   try {
     co_await sleep_for(time_limit);
   } catch (const cancelled&) {
     was_cancelled = true;
     throw;
   }
+}
+
+task<> raise_and_wait(int signal, bool& was_cancelled) {
+  ::raise(signal);
+  co_await wait_for_cancel(was_cancelled);
 }
 
 }  // namespace
@@ -90,14 +94,7 @@ TEST_CASE("handle_signals: a signal wakes a loop that blocks") {
       std::this_thread::sleep_for(30ms);
       ::pthread_kill(loop, signal);
     });
-    run(options().handle_signals(), [&]() -> task<> {
-      try {
-        co_await sleep_for(time_limit);
-      } catch (const cancelled&) {
-        was_cancelled = true;
-        throw;
-      }
-    });
+    run(options().handle_signals(), [&] { return wait_for_cancel(was_cancelled); });
     CHECK(was_cancelled);
   }
 }
@@ -108,14 +105,7 @@ TEST_CASE("handle_signals: one that another thread of the process gets reaches t
     std::this_thread::sleep_for(30ms);
     ::raise(SIGTERM);
   });
-  run(options().handle_signals(), [&]() -> task<> {
-    try {
-      co_await sleep_for(time_limit);
-    } catch (const cancelled&) {
-      was_cancelled = true;
-      throw;
-    }
-  });
+  run(options().handle_signals(), [&] { return wait_for_cancel(was_cancelled); });
   CHECK(was_cancelled);
 }
 
