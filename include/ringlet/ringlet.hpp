@@ -4,6 +4,7 @@
 
 #include <ringlet/as_result.hpp>
 #include <ringlet/cancel.hpp>
+#include <ringlet/channel.hpp>
 #include <ringlet/chunk.hpp>
 #include <ringlet/config.hpp>
 #include <ringlet/endpoint.hpp>

@@ -88,11 +88,14 @@ TEST_CASE("deep: a million awaits of things that are ready at once") {
     set.set();
     mutex free;
     semaphore permits(many_awaits);
+    channel<int> items(1);
     for (int i = 0; i < many_awaits; ++i) {
       co_await set.wait();
       co_await checkpoint();
       const auto guard = co_await free.lock();
       co_await permits.acquire();
+      co_await items.send(i);
+      co_await items.receive();
     }
     CHECK(permits.available() == 0);
   });

@@ -39,6 +39,7 @@ struct surroundings {
   unique_fd counter{::eventfd(0, EFD_CLOEXEC)};
   event never_set;
   semaphore no_permits{0};
+  channel<int> unused{0};
   mutex held;
   mutex::guard guard;
   std::optional<job<void>> sleeper;
@@ -79,6 +80,8 @@ const row waits[] = {
     {"offload that waits for a worker", [](surroundings* s) -> task<> { co_await s->busy_pool.run([] {}); }},
     {"mutex lock", [](surroundings* s) -> task<> { auto guard = co_await s->held.lock(); }},
     {"semaphore acquire", [](surroundings* s) -> task<> { co_await s->no_permits.acquire(); }},
+    {"channel send", [](surroundings* s) -> task<> { co_await s->unused.send(1); }},
+    {"channel receive", [](surroundings* s) -> task<> { co_await s->unused.receive(); }},
     {"event wait", [](surroundings* s) -> task<> { co_await s->never_set.wait(); }},
     {"join", [](surroundings* s) -> task<> { co_await *s->sleeper; }},
 };

@@ -138,6 +138,27 @@ TEST_CASE("hot path: an echo by read_some() allocates nothing, and a turn makes 
   for (const std::size_t size : {64, 4096}) check_cost(echo_read, size);
 }
 
+TEST_CASE("hot path: an item that goes through a channel allocates nothing") {
+  for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}, std::size_t{100}, unbounded}) {
+    INFO("capacity " << capacity);
+    std::uint64_t spent = 0;
+    in_time([&]() -> task<> {
+      channel<int> items(capacity);
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> {
+          for (int i = 0; i < 2'000; ++i) co_await items.send(i);
+          items.close();
+        });
+        for (int i = 0; i < 1'000; ++i) co_await items.receive();  // until it has its size
+        const std::uint64_t before = allocations;
+        while (co_await items.receive()) continue;
+        spent = allocations - before;
+      });
+    });
+    CHECK(spent == 0);
+  }
+}
+
 TEST_CASE("hot path: allocations are counted") {
   const std::uint64_t before = allocations;
   const std::vector<int> some(100);

@@ -27,6 +27,7 @@ struct surroundings {
   mutex locked;
   semaphore empty{0};
   bounded_semaphore taken{1};
+  channel<int> unused{0};
   std::optional<job<int>> endless;
   std::pair<tcp_stream, tcp_stream> quiet;
   std::pair<tcp_stream, tcp_stream> full;
@@ -66,6 +67,8 @@ std::vector<row> all_rows() {
   rows.push_back(waits("mutex::lock", [](surroundings& s) { return s.locked.lock(); }));
   rows.push_back(waits("semaphore::acquire", [](surroundings& s) { return s.empty.acquire(); }));
   rows.push_back(waits("bounded_semaphore::acquire", [](surroundings& s) { return s.taken.acquire(); }));
+  rows.push_back(waits("channel::send", [](surroundings& s) { return s.unused.send(1); }));
+  rows.push_back(waits("channel::receive", [](surroundings& s) { return s.unused.receive(); }));
   rows.push_back(waits("job", [](surroundings& s) { return *s.endless; }));
   rows.push_back(waits("with_nursery", [](surroundings&) { return with_nursery(wait_in_nursery); }));
   rows.push_back(waits("when_all", [](surroundings& s) { return when_all(s.never_set.wait(), sleep_for(1h)); }));

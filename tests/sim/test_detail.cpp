@@ -7,6 +7,7 @@
 #include <ringlet/detail/mailbox.hpp>
 #include <ringlet/detail/outcome.hpp>
 #include <ringlet/detail/ref.hpp>
+#include <ringlet/detail/ring_queue.hpp>
 #include <ringlet/detail/timer_heap.hpp>
 #include <ringlet/time.hpp>
 
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <list>
 #include <map>
 #include <memory>
@@ -112,6 +114,42 @@ TEST_CASE("intrusive_queue: pushes and pops at random give what a deque gives") 
     }
     REQUIRE(queue.size() == model.size());
   });
+}
+
+TEST_CASE("ring_queue: pushes and pops at random give what a deque gives, and grow it when they must") {
+  kit::for_each_seed(20, [](std::uint64_t seed) {
+    kit::random draw(seed);
+    kit::tally count;
+    {
+      ring_queue<std::pair<int, kit::balanced>> queue(1 + draw.below(5));
+      std::deque<int> model;
+      for (int step = 0; step < 2000; ++step) {
+        if (draw.one_in(2)) {
+          queue.push_back({step, kit::balanced(count)});
+          model.push_back(step);
+        } else if (!model.empty()) {
+          REQUIRE(queue.front().first == model.front());
+          queue.pop_front();
+          model.pop_front();
+        }
+        REQUIRE(queue.size() == model.size());
+        REQUIRE(count.alive == static_cast<int>(model.size()));
+      }
+    }
+    REQUIRE(count.alive == 0);
+  });
+}
+
+TEST_CASE("ring_queue: elements lie where their type wants them") {
+  struct alignas(128) wide {
+    int number;
+  };
+  ring_queue<wide> queue(3);
+  for (int i = 0; i < 10; ++i) {
+    queue.push_back(wide{i});
+    CHECK(reinterpret_cast<std::uintptr_t>(&queue.front()) % alignof(wide) == 0);
+  }
+  CHECK_THROWS_AS(ring_queue<wide>(std::numeric_limits<std::size_t>::max() / 2), std::bad_alloc);
 }
 
 TEST_CASE("intrusive_list: elements leave from anywhere, and may be in two lists by different links") {
