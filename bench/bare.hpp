@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <new>
 #include <utility>
+#include <vector>
 
 namespace bench::bare {
 
@@ -185,6 +186,72 @@ class mutex {
  private:
   bool locked_ = false;
   queue waiters_;
+};
+
+/// Numbers in a ring; who waits has the number in its own place, to be taken from there or left there.
+class channel {
+  struct place_of_number : node {
+    long number = 0;
+  };
+
+ public:
+  /// capacity: a power of two.
+  explicit channel(std::size_t capacity) : numbers_(capacity) {}
+
+  struct send_awaiter {
+    bool await_ready() noexcept { return owner.try_send(place.number); }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> here) noexcept {
+      place.frame = here;
+      owner.senders_.push(place);
+      return next_ready();
+    }
+    void await_resume() const noexcept {}
+    channel& owner;
+    place_of_number place;
+  };
+
+  struct receive_awaiter {
+    bool await_ready() noexcept { return owner.try_receive(place.number); }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> here) noexcept {
+      place.frame = here;
+      owner.receivers_.push(place);
+      return next_ready();
+    }
+    long await_resume() const noexcept { return place.number; }
+    channel& owner;
+    place_of_number place;
+  };
+
+  send_awaiter send(long number) noexcept { return {*this, {{}, number}}; }
+  receive_awaiter receive() noexcept { return {*this, {}}; }
+
+ private:
+  bool try_send(long number) noexcept {
+    if (!receivers_.empty()) {
+      wake(receivers_).number = number;
+      return true;
+    }
+    if (end_ - begin_ == numbers_.size()) return false;
+    numbers_[end_++ & (numbers_.size() - 1)] = number;
+    return true;
+  }
+  bool try_receive(long& number) noexcept {
+    if (end_ == begin_) return false;
+    number = numbers_[begin_++ & (numbers_.size() - 1)];
+    if (!senders_.empty()) numbers_[end_++ & (numbers_.size() - 1)] = wake(senders_).number;
+    return true;
+  }
+  static place_of_number& wake(queue& waiters) noexcept {
+    auto& first = static_cast<place_of_number&>(waiters.pop());
+    ready.push(first);
+    return first;
+  }
+
+  std::vector<long> numbers_;
+  std::size_t begin_ = 0;  // grows for ever, as end_ does
+  std::size_t end_ = 0;
+  queue senders_;
+  queue receivers_;
 };
 
 }  // namespace bench::bare

@@ -103,6 +103,28 @@ child hand_mutex_over(stopwatch& watch) {
   }
 }
 
+child send_items(channel& to) {
+  for (long i = 0; i < many; ++i) co_await to.send(i);
+}
+
+child receive_items(channel& from) {
+  long sum = 0;
+  for (long i = 0; i < many; ++i) sum += co_await from.receive();
+  keep(sum);
+}
+
+child hop_through_channel(stopwatch& watch, std::size_t capacity) {
+  channel items(capacity);
+  while (watch.next()) {
+    watch.start();
+    join_counter both;
+    send_items(items).start(&both);
+    receive_items(items).start(&both);
+    co_await both;
+    watch.stop(many);
+  }
+}
+
 void run(child started) {
   started.start();
   drain();
@@ -216,6 +238,8 @@ void measure(int runs) {
   with_watch("yield, 2 tasks", yield_two);
   with_watch("mutex, uncontended", lock_free_mutex);
   with_watch("mutex, hand-over", hand_mutex_over);
+  with_watch("channel hop, capacity 1", [](stopwatch& w) { return hop_through_channel(w, 1); });
+  with_watch("channel hop, capacity 1,024", [](stopwatch& w) { return hop_through_channel(w, 1'024); });
   add_and_cancel_timers(runs);
   worker_pool pool(std::max(1U, std::thread::hardware_concurrency()));
   offload_at_once(runs, pool);

@@ -112,6 +112,26 @@ task<> hand_mutex_over(int runs) {
   }
 }
 
+task<> send_items(channel<long>& to) {
+  for (long i = 0; i < many; ++i) co_await to.send(i);
+}
+
+task<> receive_items(channel<long>& from) {
+  long sum = 0;
+  for (long i = 0; i < many; ++i) sum += *co_await from.receive();
+  keep(sum);
+}
+
+task<> hop_through_channel(std::string_view row, std::size_t capacity, int runs) {
+  stopwatch watch(row, runs);
+  channel<long> items(capacity);
+  while (watch.next()) {
+    watch.start();
+    co_await when_all(send_items(items), receive_items(items));
+    watch.stop(many);
+  }
+}
+
 class silent_timer final : public detail::timer {
  public:
   void fire() noexcept override {}
@@ -180,6 +200,8 @@ task<> measure(int runs) {
   co_await yield_two(runs);
   co_await lock_free_mutex(runs);
   co_await hand_mutex_over(runs);
+  co_await hop_through_channel("channel hop, capacity 1", 1, runs);
+  co_await hop_through_channel("channel hop, capacity 1,024", 1'024, runs);
   co_await add_and_cancel_timers(runs);
   co_await time_out_ready_task(runs);
   co_await offload_at_once(runs);

@@ -151,8 +151,7 @@ def make(found, quick):
     if "memory" in found:
         parts += ["## Memory of an idle connection, bytes", memory_table(found)]
     if "micro" in found:
-        parts += ["## Small operations", small_table(found["micro"], "ns", 1),
-                  "Channels are left out: this ringlet has none."]
+        parts += ["## Small operations", small_table(found["micro"], "ns", 1)]
     if "instructions" in found:
         parts += ["## Instructions in user space for one echo", instruction_table(found["instructions"])]
     if "micro instructions" in found:
