@@ -44,7 +44,7 @@ unique_fd claim_event() {
   if (!event) throw os_error("eventfd", "", errno);
   int nobody = -1;
   if (!event_of_handler.compare_exchange_strong(nobody, event.get())) {
-    throw std::logic_error("handle_signals(): another loop of this process handles SIGINT and SIGTERM already");
+    throw std::logic_error("handle_signals(): another run() of this process handles SIGINT and SIGTERM already");
   }
   interrupts_seen = 0;
   return event;
@@ -52,20 +52,39 @@ unique_fd claim_event() {
 
 }  // namespace
 
-interrupts::interrupts(scope& target) : event_(claim_event()), watch_(event_.get(), target) {
+interrupt_handler::interrupt_handler() : event_(claim_event()) {
   struct sigaction action{};
   action.sa_handler = on_interrupt;
   action.sa_flags = SA_RESTART;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, &old_interrupt_);
   ::sigaction(SIGTERM, &action, &old_terminate_);
+}
+
+interrupt_handler::~interrupt_handler() {
+  ::sigaction(SIGINT, &old_interrupt_, nullptr);
+  ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  release_event();
+}
+
+void interrupt_handler::wait() const noexcept {
+  pollfd event{fd(), POLLIN, 0};
+  while (::poll(&event, 1, -1) < 0) {  // interrupted by the very signal, or another one
+  }
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto read = ::read(fd(), &count, sizeof count);
+}
+
+void interrupt_handler::notify() const noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(fd(), &one, sizeof one);
+}
+
+interrupts::interrupts(scope& target) : watch_(handler_.fd(), target) {
   watch_.arm();
 }
 
 interrupts::~interrupts() {
-  ::sigaction(SIGINT, &old_interrupt_, nullptr);
-  ::sigaction(SIGTERM, &old_terminate_, nullptr);
-  release_event();
   watch_.cancel();
   while (watch_.armed()) this_driver().wait(never);
 }

@@ -9,8 +9,30 @@
 
 namespace ringlet::detail {
 
-/// While it lives, the first SIGINT or SIGTERM cancels `target`, and the second ends the process.
-/// errors: os_error; std::logic_error when another loop of the process handles them already.
+/// While it lives, the first SIGINT or SIGTERM can be read from a descriptor, and the second ends the process.
+/// errors: os_error; std::logic_error when somebody else in the process handles them already.
+class interrupt_handler {
+ public:
+  interrupt_handler();
+  interrupt_handler(const interrupt_handler&) = delete;
+  interrupt_handler& operator=(const interrupt_handler&) = delete;
+  ~interrupt_handler();
+
+  /// Can be polled for POLLIN.
+  int fd() const noexcept { return event_.get(); }
+
+  /// Blocks until the next signal or notify().
+  void wait() const noexcept;
+  /// threads: any.
+  void notify() const noexcept;
+
+ private:
+  unique_fd event_;
+  struct sigaction old_interrupt_{};
+  struct sigaction old_terminate_{};
+};
+
+/// While it lives, the first SIGINT or SIGTERM cancels `target`. errors: as interrupt_handler.
 class interrupts {
  public:
   explicit interrupts(scope& target);
@@ -31,10 +53,8 @@ class interrupts {
     scope& target_;
   };
 
-  unique_fd event_;
+  interrupt_handler handler_;
   watch watch_;
-  struct sigaction old_interrupt_{};
-  struct sigaction old_terminate_{};
 };
 
 }  // namespace ringlet::detail

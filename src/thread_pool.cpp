@@ -177,7 +177,7 @@ bool thread_pool_queue::withdraw(pool_job& job) noexcept {
 void thread_pool_queue::work(std::size_t& asked) noexcept {
   own_pool = this;
   asked_by_worker = &asked;
-  count_pool_thread(+1);
+  const counted_thread of_a_pool;
   std::unique_lock lock(mutex_);
   for (;;) {
     while (queue_.empty() && !closed_) {
@@ -198,7 +198,6 @@ void thread_pool_queue::work(std::size_t& asked) noexcept {
     forget(asker);
     let_go(home);
   }
-  count_pool_thread(-1);
 }
 
 void thread_pool_queue::shutdown() noexcept {

@@ -14,10 +14,11 @@
 namespace ringlet::detail {
 namespace {
 
-constinit std::atomic<int> pool_threads{0};
+constinit std::atomic<int> counted_threads{0};
+constinit thread_local bool is_counted = false;
 
-// The calling one, and the thread sanitizer's, which is there as soon as there is any other.
-constexpr int own_threads = RINGLET_TSAN ? 2 : 1;
+// The thread sanitizer's, which is there as soon as there is any other.
+constexpr int hidden_threads = RINGLET_TSAN ? 1 : 0;
 
 // Kernel: io_uring carries some operations out on threads of its own, which show up as the process's and stay.
 bool belongs_to_kernel(const char* thread) {
@@ -40,11 +41,19 @@ int foreign_threads() {
     if (is_number(entry->d_name) && !belongs_to_kernel(entry->d_name)) ++threads;
   }
   ::closedir(tasks);
-  return threads - own_threads - pool_threads.load(std::memory_order_relaxed);
+  const int calling = is_counted ? 0 : 1;
+  return threads - calling - hidden_threads - counted_threads.load(std::memory_order_relaxed);
 }
 
-void count_pool_thread(int change) noexcept {
-  pool_threads.fetch_add(change, std::memory_order_relaxed);
+counted_thread::counted_thread() noexcept : outermost_(!is_counted) {
+  if (outermost_) counted_threads.fetch_add(1, std::memory_order_relaxed);
+  is_counted = true;
+}
+
+counted_thread::~counted_thread() {
+  if (!outermost_) return;
+  counted_threads.fetch_sub(1, std::memory_order_relaxed);
+  is_counted = false;
 }
 
 }  // namespace ringlet::detail

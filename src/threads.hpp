@@ -7,7 +7,17 @@ namespace ringlet::detail {
 /// Threads that neither run this loop nor belong to a thread pool of ringlet's.
 int foreign_threads();
 
-/// A thread pool says so when its workers start (+1 each) and end (-1 each). threads: any.
-void count_pool_thread(int change) noexcept;
+/// While it lives, the calling thread is none of these: it belongs to a pool, or only waits for loops to end.
+/// One inside another changes nothing.
+class counted_thread {
+ public:
+  counted_thread() noexcept;
+  counted_thread(const counted_thread&) = delete;
+  counted_thread& operator=(const counted_thread&) = delete;
+  ~counted_thread();
+
+ private:
+  bool outermost_;
+};
 
 }  // namespace ringlet::detail

@@ -20,6 +20,7 @@
 #include <ringlet/resolve.hpp>
 #include <ringlet/result.hpp>
 #include <ringlet/run.hpp>
+#include <ringlet/run_on_threads.hpp>
 #include <ringlet/scheduler.hpp>
 #include <ringlet/semaphore.hpp>
 #include <ringlet/serve.hpp>

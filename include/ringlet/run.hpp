@@ -12,7 +12,8 @@ namespace ringlet {
 
 namespace detail {
 class loop;
-}
+class loop_group;
+}  // namespace detail
 
 /// How run() shall run. Each setter returns the options, so that they can be chained.
 class options {
@@ -36,7 +37,8 @@ class options {
   }
 
   /// SIGINT and SIGTERM cancel the root task; a second one ends the process at once with code 128 + its number.
-  /// threads: one loop of the process at a time. errors: of run(): std::logic_error when there is another.
+  /// threads: one run() or run_on_threads() of the process at a time. errors: of these: std::logic_error when there is
+  /// another.
   options& handle_signals() noexcept {
     handle_signals_ = true;
     return *this;
@@ -65,6 +67,7 @@ class options {
 
  private:
   friend class detail::loop;
+  friend class detail::loop_group;
 
   std::optional<unsigned> entries_;  // null: what suits the ring
   virtual_clock* clock_ = nullptr;   // null: the real clock
@@ -95,13 +98,13 @@ class loop {
 };
 
 template <class R>
-R result_of_root(child_with_result<R>& root) {
-  const bool stopped = root.result().was_cancelled();
+R result_of_root(outcome<R>& result) {
+  const bool stopped = result.was_cancelled();
   if constexpr (std::is_void_v<R>) {
     if (stopped) return;
   }
   if (stopped) throw task_cancelled("the root task was cancelled, by a signal for example, before it had a result");
-  return root.take();
+  return result.take();
 }
 
 }  // namespace detail
@@ -118,7 +121,7 @@ decltype(auto) run(const options& how, F&& f, Args&&... args) {
   detail::loop loop(how);
   const detail::ref<child> root(new child(std::forward<F>(f), std::forward<Args>(args)...));
   loop.run(*root);
-  return detail::result_of_root<result>(*root);
+  return detail::result_of_root(root->result());
 }
 
 /// The same with default options.
