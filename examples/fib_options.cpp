@@ -59,6 +59,8 @@ std::vector<option_row> rows(fib_options& o) {
        [&o](std::string_view text) { o.host = text; }},
       {"--port", "N", fmt::format("listen on this port; 0 takes a free one (default {})", o.port),
        number<std::uint16_t>(o.port, 0, 65535)},
+      {"--threads", "N", fmt::format("threads that serve connections, each with a loop (default {})", o.threads),
+       number(o.threads, 1, 1024)},
       {"--max-n", "N", fmt::format("the largest n that is answered, at most {} (default {})", largest_n, o.max_n),
        number(o.max_n, 0u, largest_n)},
       {"--workers", "N", "threads that compute (default: one a processor)", number<std::size_t>(o.workers, 1, 1024)},

@@ -11,6 +11,7 @@
 struct fib_options {
   std::string host = "localhost";
   std::uint16_t port = 5566;
+  int threads = 1;  // that serve connections
   unsigned max_n = 40;
   std::size_t workers = 0;          // 0: one a processor
   std::size_t queue = 0;            // 0: 4 a worker

@@ -6,6 +6,7 @@
 
 #include <ringlet/ringlet.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -36,12 +37,10 @@ std::uint64_t stoppable_fib(const std::stop_token& stop, unsigned n) {
   return stoppable_fib(stop, n - 1) + stoppable_fib(stop, n - 2);
 }
 
-/// What all sessions share.
+/// What all sessions of a loop share.
 struct service {
-  explicit service(const fib_options& how) : limits(how), pool(how.workers, how.queue) {}
-
   const fib_options& limits;
-  thread_pool pool;
+  thread_pool& pool;
   bool stopping = false;
 };
 
@@ -176,10 +175,14 @@ bool is_missing_here(const os_error& e) {
   return code == EADDRNOTAVAIL || code == EAFNOSUPPORT;
 }
 
+listen_options limits_of_listeners(const fib_options& how) {
+  // Why: in the kernel's own, much larger buffer a slow reader's progress would show too rarely for a time limit.
+  return listen_options().send_buffer(static_cast<int>(how.max_output));
+}
+
 // All get the same port. An address that this machine does not have is no error while there is another one.
 std::vector<tcp_listener> bind_all(const std::vector<endpoint>& addresses, const fib_options& how) {
-  // Why: in the kernel's own, much larger buffer a slow reader's progress would show too rarely for a time limit.
-  const listen_options limits = listen_options().send_buffer(static_cast<int>(how.max_output));
+  const listen_options limits = limits_of_listeners(how);
   std::vector<tcp_listener> listeners;
   std::vector<os_error> missing;
   for (const endpoint& address : addresses) {
@@ -209,11 +212,19 @@ task<std::vector<tcp_listener>> listen(const fib_options& how) {
   }
 }
 
-void warn_if_exposed(const endpoint& where) {
-  if (!where.is_loopback()) {
+std::vector<endpoint> addresses_of(const std::vector<tcp_listener>& listeners) {
+  std::vector<endpoint> addresses;
+  for (const tcp_listener& listener : listeners) addresses.push_back(listener.local());
+  return addresses;
+}
+
+void announce(const std::vector<endpoint>& addresses) {
+  for (const endpoint& where : addresses) {
+    if (where.is_loopback()) continue;
     log_line(fmt::format("warning: {} can be reached from other machines, without authentication or encryption",
                          where.to_string()));
   }
+  for (const endpoint& where : addresses) print_line(fmt::format("listening on {}", where.to_string()));
 }
 
 // The text of what() is ours and the system's: nothing that a client has sent.
@@ -225,13 +236,8 @@ void log_failure(std::exception_ptr error) {
   }
 }
 
-task<> fib_server(fib_options how) {
-  std::vector<tcp_listener> listeners = co_await listen(how);
-  for (const tcp_listener& listener : listeners) warn_if_exposed(listener.local());
-  for (const tcp_listener& listener : listeners) {
-    print_line(fmt::format("listening on {}", listener.local().to_string()));
-  }
-  service shared(how);
+task<> serve_clients(std::vector<tcp_listener> listeners, const fib_options& how, thread_pool& workers) {
+  service shared{how, workers};
   const auto serve_client = [&](tcp_stream client) -> task<> {
     session s(std::move(client), shared);
     co_await s.run();
@@ -244,6 +250,42 @@ task<> fib_server(fib_options how) {
   co_await serve(std::move(listeners), serve_client, limits);
 }
 
+task<> fib_server(fib_options how) {
+  std::vector<tcp_listener> listeners = co_await listen(how);
+  announce(addresses_of(listeners));
+  thread_pool workers(how.workers, how.queue);
+  co_await serve_clients(std::move(listeners), how, workers);
+}
+
+// --- With --threads: several loops, of which each listens at the same addresses
+
+// Where other programs do not listen, not even those that would share the port.
+task<std::vector<endpoint>> choose_addresses(fib_options how) {
+  const std::vector<tcp_listener> listeners = co_await listen(how);
+  co_return addresses_of(listeners);
+}
+
+task<> one_of_several(fib_options how, std::vector<endpoint> addresses, thread_pool& workers,
+                      std::atomic<int>& listening) {
+  std::vector<tcp_listener> listeners;
+  for (const endpoint& where : addresses) {
+    listeners.push_back(tcp_listener::bind(where, limits_of_listeners(how).reuse_port()));
+  }
+  const bool last = ++listening == how.threads;
+  if (last) announce(addresses);
+  co_await serve_clients(std::move(listeners), how, workers);
+}
+
+void run_several(fib_options how) {
+  const std::vector<endpoint> addresses = run(choose_addresses, how);
+  thread_pool workers(how.workers, how.queue);
+  std::atomic<int> listening{0};
+  const auto threads = static_cast<std::size_t>(how.threads);
+  how.max_connections = (how.max_connections + threads - 1) / threads;
+  run_on_threads(options().handle_signals(), how.threads, one_of_several, how, addresses, std::ref(workers),
+                 std::ref(listening));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -253,7 +295,11 @@ int main(int argc, char** argv) {
     const parsed_options parsed = parse_fib_options(argc, argv);
     if (parsed.exit_code) return *parsed.exit_code;
     if (::geteuid() == 0) log_line("warning: there is no need to run this as root");
-    run(options().handle_signals(), fib_server, parsed.options);
+    if (parsed.options.threads > 1) {
+      run_several(parsed.options);
+    } else {
+      run(options().handle_signals(), fib_server, parsed.options);
+    }
   } catch (const std::exception& e) {
     log_line(e.what());
     return 1;

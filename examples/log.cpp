@@ -5,6 +5,7 @@
 #include <chrono>
 #include <climits>
 #include <csignal>
+#include <mutex>
 #include <string>
 
 #include <fcntl.h>
@@ -43,8 +44,10 @@ std::string escaped(std::string_view text) {
 // Counts the lines of this second. Why: errors that clients provoke must not fill a disk.
 bool within_limit() noexcept {
   using clock = std::chrono::steady_clock;
+  static std::mutex counting;
   static clock::time_point second_began;
   static unsigned lines = 0;
+  const std::lock_guard lock(counting);
   if (clock::now() - second_began >= std::chrono::seconds(1)) {
     second_began = clock::now();
     lines = 0;

@@ -9,6 +9,7 @@ void prepare_standard_streams() noexcept;
 
 /// A line on standard error, after the program's name; bytes that could play tricks on a terminal are escaped.
 /// Dropped when nobody takes it, for a full pipe must not stop a server, and beyond ten lines a second.
+/// threads: any.
 void log_line(std::string_view text) noexcept;
 
 /// A line on standard output, with the same care for full pipes.

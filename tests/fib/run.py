@@ -19,6 +19,7 @@ import test_load  # noqa: F401
 import test_start  # noqa: F401
 import test_stop  # noqa: F401
 import test_syscalls  # noqa: F401
+import test_threads  # noqa: F401
 
 AT_A_TIME = 8  # tests mostly wait; each has a server of its own
 

@@ -77,6 +77,7 @@ def usage():
         ["--prot", "1"], ["-p", "1"], ["5566"], ["--"], [""], ["--=1"], ["--port"], ["--port", ""], ["--port", "x"],
         ["--port", "65536"], ["--port", "-1"], ["--port", "+1"], ["--port", "1e3"], ["--port", " 1"], ["--port=x"],
         ["--port", "99999999999999999999"], ["--max-n", "94"], ["--max-n", "-1"], ["--workers", "0"],
+        ["--threads", "0"], ["--threads", "1025"], ["--threads", "two"],
         ["--workers", "1025"], ["--queue", "0"], ["--max-connections", "0"], ["--max-line", "0"],
         ["--max-pending", "0"], ["--max-output", "0"], ["--idle-timeout", "0"], ["--idle-timeout", "-1"],
         ["--idle-timeout", "nan"], ["--idle-timeout", "inf"], ["--idle-timeout", "1e7"], ["--line-timeout", "x"],
@@ -96,7 +97,7 @@ def help_text():
     code, out, err = run_to_end("--help")
     check_equal((code, err), (0, ""))
     for name in (
-        "host", "port", "max-n", "workers", "queue", "max-connections", "max-line", "max-skip", "max-output",
+        "host", "port", "threads", "max-n", "workers", "queue", "max-connections", "max-line", "max-skip", "max-output",
         "max-pending", "idle-timeout", "line-timeout", "write-timeout", "drain-timeout", "help",
     ):
         check(f"--{name} " in out, f"--{name} is not in {out!r}")
