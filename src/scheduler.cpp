@@ -126,6 +126,7 @@ void scheduler::run_posted() noexcept {
 // Invariant: what post() accepted is run; what comes later is refused.
 void scheduler::close_mailbox() noexcept {
   run_all(mailbox_->close());
+  while (detail::end_watch* watch = end_watches_.pop_front()) watch->loop_ended();
 }
 
 void scheduler::run_all(detail::remote_work* work) noexcept {

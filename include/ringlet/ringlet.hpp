@@ -14,6 +14,7 @@
 #include <ringlet/generator.hpp>
 #include <ringlet/io.hpp>
 #include <ringlet/line_reader.hpp>
+#include <ringlet/mt_channel.hpp>
 #include <ringlet/mutex.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/offload.hpp>

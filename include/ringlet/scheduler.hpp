@@ -20,7 +20,20 @@
 namespace ringlet {
 
 namespace detail {
+
 class mailbox;
+
+/// Wants to know when its loop has no task left.
+class end_watch : public list_links {
+ public:
+  /// threads: the loop's. May destroy the object.
+  virtual void loop_ended() noexcept = 0;
+
+ protected:
+  end_watch() = default;
+  ~end_watch() = default;
+};
+
 }  // namespace detail
 
 /// Thrown by run() when no task can ever run again; what() is the tree of tasks with what each one waits for.
@@ -140,6 +153,9 @@ class scheduler {
   /// will not run. threads: any. lifetime: of `work`, until it has run.
   bool push_work(detail::remote_work& work) noexcept;
 
+  /// Calls w.loop_ended() when no task is left. lifetime: of `w`, until then or until it is unlinked, on this thread.
+  void watch_end(detail::end_watch& w) noexcept { end_watches_.push_back(w); }
+
   /// An error that nobody will be given, because an earlier one of the same nursery is.
   void count_unseen_error() noexcept { ++errors_unseen_; }
 
@@ -212,6 +228,7 @@ class scheduler {
   duration stall_limit_;
   detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
   detail::task_record* root_ = nullptr;
+  detail::intrusive_list<detail::end_watch> end_watches_;
   std::exception_ptr failure_;  // null: the loop itself is well
   int deadlocks_broken_ = 0;
   std::size_t live_ = 0;
