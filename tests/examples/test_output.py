@@ -24,6 +24,9 @@ hello, world
 2
 3
 """,
+    "threads": """\
+the primes below 1000 add up to 76127
+""",
     "timeouts": """\
 move_on_after gave nothing
 with_timeout gave 42
