@@ -55,7 +55,7 @@ class outcome {
     return *this;
   }
 
-  ~outcome() { destroy(); }
+  ~outcome() { reset(); }
 
   template <class... Args>
   void set_value(Args&&... args) {
@@ -105,14 +105,9 @@ class outcome {
   }
 
   void reset() noexcept {
-    if (state_ == state::none) return;
-    destroy();
-    state_ = state::none;
-  }
-
-  void destroy() noexcept {
-    if (state_ == state::value) value_.~stored<T>();
-    if (state_ == state::error) error_.~exception_ptr();
+    const state before = std::exchange(state_, state::none);
+    if (before == state::value) value_.~stored<T>();
+    if (before == state::error) error_.~exception_ptr();
   }
 
   void take_over(outcome& other) {
