@@ -3,12 +3,6 @@
 #include <ringlet/io.hpp>
 
 namespace ringlet::detail {
-namespace {
-
-constexpr std::uint64_t own_position = ~std::uint64_t{0};
-
-}  // namespace
-
 transfer_awaiter::transfer_awaiter(io_code code, int fd, const void* buffer, std::size_t size) noexcept
     : single_op({code, fd, buffer, request_length(size), own_position, 0}) {}
 

@@ -57,7 +57,8 @@ bool receiver::has_something() const noexcept {
 
 // Why the driver is asked each time: the stream may have come from a loop that has ended.
 void receiver::prepare() noexcept {
-  if (!watching_ && !this_driver().multishot()) watch();
+  const bool must_watch = owner().is_pipe() || !this_driver().multishot();
+  if (must_watch && !watching_) watch();
   request_.code = watching_ ? io_code::poll : io_code::receive_many;
   request_.flags = watching_ ? POLLIN : 0;
 }
@@ -109,7 +110,8 @@ chunk receiver::take() {
 // Why only when the task goes on: a large buffer that is read, used and given back at once stays in the cache.
 void receiver::read() {
   buffer& large = this_driver().spare_buffers().take();
-  const int result = this_driver().try_receive(request_.fd, large.data, large_buffers::capacity);
+  const io_code code = owner().is_pipe() ? io_code::read : io_code::receive;
+  const int result = this_driver().try_now({code, request_.fd, large.data, large_buffers::capacity});
   readable_ = false;
   if (result > 0) {
     large.size = static_cast<std::uint32_t>(result);

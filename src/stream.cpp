@@ -16,12 +16,15 @@ end_of_stream::end_of_stream(std::size_t got, std::size_t wanted)
 namespace detail {
 namespace {
 
+// flags: for sockets.
 io_request transfer_request(const socket& s, direction way, const void* buffer, std::size_t size, int flags) noexcept {
-  io_request request{way == direction::in ? io_code::receive : io_code::send, s.fd()};
-  request.address = buffer;
-  request.length = request_length(size);
-  request.flags = static_cast<std::uint32_t>(way == direction::in ? flags : flags | MSG_NOSIGNAL);
-  return request;
+  const bool in = way == direction::in;
+  if (s.is_pipe()) {
+    return {in ? io_code::read : io_code::write, s.fd(), buffer, request_length(size), own_position, 0};
+  }
+  const int all_flags = in ? flags : flags | MSG_NOSIGNAL;
+  return {in ? io_code::receive : io_code::send, s.fd(), buffer, request_length(size), 0,
+          static_cast<std::uint32_t>(all_flags)};
 }
 
 }  // namespace
@@ -48,8 +51,9 @@ whole_transfer::whole_transfer(socket& s, direction way, const void* buffer, std
 
 // Why: what is large is in the cache now, and will not be when the ring comes to it.
 bool whole_transfer::sent_at_once() noexcept {
-  if (request_.code != io_code::send) return false;
-  const int sent = this_driver().try_send(request_.fd, buffer_, size_);
+  const bool outgoing = request_.code == io_code::send || request_.code == io_code::write;
+  if (!outgoing) return false;
+  const int sent = this_driver().try_now(request_);
   const bool not_now = sent == -EAGAIN || is_interruption(sent);
   if (not_now || more_to_do(sent)) return false;
   end_with(sent);

@@ -216,10 +216,12 @@ sim_driver::step sim_driver::receive_into_buffer(simulated_fd& at) noexcept {
   return done;
 }
 
-int sim_driver::try_receive(int fd, void* to, std::size_t size) noexcept {
-  const auto at = fds_.find(fd);
+// What is sent always goes the long way, past the faults that are planned.
+int sim_driver::try_now(const io_request& request) noexcept {
+  const bool incoming = request.code == io_code::receive || request.code == io_code::read;
+  if (!incoming) return -EAGAIN;
+  const auto at = fds_.find(request.fd);
   if (at == fds_.end()) return -EBADF;
-  io_request request{io_code::receive, fd, to, request_length(size)};
   const int received = receive(at->second, request).value_or(-EAGAIN);
   if (received > 0) advance_pending();  // the peer has room again
   return received;

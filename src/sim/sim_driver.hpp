@@ -45,8 +45,7 @@ class sim_driver final : public io_driver {
   void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
   bool multishot() noexcept override { return true; }
-  int try_receive(int fd, void* to, std::size_t size) noexcept override;
-  int try_send(int, const void*, std::size_t) noexcept override { return -EAGAIN; }
+  int try_now(const io_request& request) noexcept override;
 
   void wait(time_point deadline) noexcept override;
   void wake() noexcept override;

@@ -5,6 +5,8 @@
 #include <ringlet/config.hpp>
 #include <ringlet/error.hpp>
 
+#include "plain_path.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -100,11 +102,6 @@ int round_trip(io_uring& ring) {
 }
 
 }  // namespace
-
-bool plain_path_forced() noexcept {
-  const char* said = ::secure_getenv("RINGLET_PLAIN");
-  return said != nullptr && std::strcmp(said, "1") == 0;
-}
 
 unsigned usual_entries() noexcept {
   return plain_path_forced() ? 8 : 256;

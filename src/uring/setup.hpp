@@ -8,9 +8,6 @@
 
 namespace ringlet::detail {
 
-/// RINGLET_PLAIN=1 in the environment: nothing is used that only some kernels have, and the ring is tiny. For tests.
-bool plain_path_forced() noexcept;
-
 /// Of the submission queue, where nobody has asked for another number.
 unsigned usual_entries() noexcept;
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "uring_driver.hpp"
 
+#include "plain_path.hpp"
 #include "setup.hpp"
 
 #include <algorithm>
@@ -62,6 +63,20 @@ bool kernel_has_something(const io_uring& ring) noexcept {
 
 bool is_quiet(const io_uring& ring) noexcept {
   return io_uring_sq_ready(&ring) == 0 && io_uring_cq_ready(&ring) == 0 && !kernel_has_something(ring);
+}
+
+// Pipes do not wait because they were told so when they were made.
+ssize_t transfer_now(const io_request& request) noexcept {
+  void* const at = const_cast<void*>(request.address);
+  switch (request.code) {
+    case io_code::receive: return ::recv(request.fd, at, request.length, MSG_DONTWAIT);
+    case io_code::send: return ::send(request.fd, at, request.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    case io_code::read: return ::read(request.fd, at, request.length);
+    case io_code::write: return ::write(request.fd, at, request.length);
+    default: break;
+  }
+  errno = EINVAL;
+  return -1;
 }
 
 unique_fd make_event_fd() {
@@ -284,13 +299,8 @@ bool uring_driver::multishot() noexcept {
   return !buffers_refused_;
 }
 
-int uring_driver::try_receive(int fd, void* to, std::size_t size) noexcept {
-  const ssize_t result = ::recv(fd, to, size, MSG_DONTWAIT);
-  return result >= 0 ? static_cast<int>(result) : -errno;
-}
-
-int uring_driver::try_send(int fd, const void* from, std::size_t size) noexcept {
-  const ssize_t result = ::send(fd, from, request_length(size), MSG_DONTWAIT | MSG_NOSIGNAL);
+int uring_driver::try_now(const io_request& request) noexcept {
+  const ssize_t result = transfer_now(request);
   return result >= 0 ? static_cast<int>(result) : -errno;
 }
 

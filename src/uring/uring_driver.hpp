@@ -26,8 +26,7 @@ class uring_driver final : public io_driver {
   void end_input(int fd) noexcept override;
   void close(int fd) noexcept override;
   bool multishot() noexcept override;
-  int try_receive(int fd, void* to, std::size_t size) noexcept override;
-  int try_send(int fd, const void* from, std::size_t size) noexcept override;
+  int try_now(const io_request& request) noexcept override;
 
   void wait(time_point deadline) noexcept override;
   void wake() noexcept override;

@@ -79,7 +79,7 @@ std::size_t fill(int fd) {
   return total;
 }
 
-pipe_ends make_pipe(int flags) {
+pipe_ends plain_pipe(int flags) {
   int ends[2];
   checked(::pipe2(ends, O_CLOEXEC | flags), "pipe2");
   return {unique_fd(ends[0]), unique_fd(ends[1])};

@@ -61,7 +61,7 @@ struct pipe_ends {
   unique_fd read;
   unique_fd write;
 };
-pipe_ends make_pipe(int flags = 0);
+pipe_ends plain_pipe(int flags = 0);
 
 /// A TCP socket that listens on loopback, outside of any loop. backlog: as for listen(2).
 class plain_listener {

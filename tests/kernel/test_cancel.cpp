@@ -34,8 +34,8 @@ struct surroundings {
   connection full;
   tcp_listener listener = tcp_listener::bind(endpoint("localhost", 0));
   full_listener unanswered;
-  pipe_ends quiet_pipe = make_pipe();
-  pipe_ends full_pipe = make_pipe();
+  pipe_ends quiet_pipe = plain_pipe();
+  pipe_ends full_pipe = plain_pipe();
   unique_fd counter{::eventfd(0, EFD_CLOEXEC)};
   event never_set;
   semaphore no_permits{0};
@@ -180,7 +180,7 @@ TEST_CASE("cancel: what was cancelled before it began does not wait and is not a
 TEST_CASE("cancel: what was cancelled before it began has no effect") {
   in_time([]() -> task<> {
     connection ends = co_await connect_pair();
-    const pipe_ends p = make_pipe();
+    const pipe_ends p = plain_pipe();
     tcp_listener listener = tcp_listener::bind(endpoint("localhost", 0));
     bool worked = false;
     cancel_scope scope;

@@ -27,7 +27,7 @@ task<std::string> read_text(int fd) {
 TEST_CASE("pipe: what is written is read, and the end is the end, blocking or not") {
   for (const int flags : {0, O_NONBLOCK}) {
     in_time([&]() -> task<> {
-      pipe_ends p = make_pipe(flags);
+      pipe_ends p = plain_pipe(flags);
       std::string first, last = "not read";
       co_await with_nursery([&](nursery& n) -> task<> {
         n.spawn([&]() -> task<> {
@@ -49,7 +49,7 @@ TEST_CASE("pipe: what is written is read, and the end is the end, blocking or no
 TEST_CASE("pipe: a write to a full one waits for room, blocking or not") {
   for (const int flags : {0, O_NONBLOCK}) {
     in_time([&]() -> task<> {
-      const pipe_ends p = make_pipe(flags);
+      const pipe_ends p = plain_pipe(flags);
       const std::size_t capacity = fill(p.write.get());
       const auto refused = co_await move_on_after(10ms, write_some(p.write.get(), bytes_of("y")));
       CHECK_FALSE(refused.has_value());
@@ -69,7 +69,7 @@ TEST_CASE("pipe: a write to a full one waits for room, blocking or not") {
 
 TEST_CASE("pipe: a write to one that nobody reads is an error and does not end the process") {
   in_time([]() -> task<> {
-    pipe_ends p = make_pipe();
+    pipe_ends p = plain_pipe();
     p.read.reset();
     co_await expect_error(EPIPE, [&]() -> task<> { co_await write_some(p.write.get(), bytes_of("x")); });
   });
@@ -77,7 +77,7 @@ TEST_CASE("pipe: a write to one that nobody reads is an error and does not end t
 
 TEST_CASE("pipe: a megabyte arrives whole although a write takes only a part") {
   in_time([]() -> task<> {
-    pipe_ends p = make_pipe();
+    pipe_ends p = plain_pipe();
     const std::string data(1 << 20, 'p');
     std::size_t received = 0;
     co_await with_nursery([&](nursery& n) -> task<> {
@@ -174,7 +174,7 @@ TEST_CASE("file: reads and writes go on where the last one ended") {
 
 TEST_CASE("readable: waits for bytes, for the end and for connections") {
   in_time([]() -> task<> {
-    pipe_ends p = make_pipe();
+    pipe_ends p = plain_pipe();
     const auto nothing = co_await move_on_after(5ms, readable(p.read.get()));
     CHECK_FALSE(nothing);
     CHECK(::write(p.write.get(), "x", 1) == 1);
@@ -194,7 +194,7 @@ TEST_CASE("readable: waits for bytes, for the end and for connections") {
 
 TEST_CASE("writable: waits for room, and for the reader to go") {
   in_time([]() -> task<> {
-    pipe_ends p = make_pipe();
+    pipe_ends p = plain_pipe();
     co_await writable(p.write.get());
     const std::size_t capacity = fill(p.write.get());
     const auto no_room = co_await move_on_after(5ms, writable(p.write.get()));
@@ -210,7 +210,7 @@ TEST_CASE("writable: waits for room, and for the reader to go") {
 
 TEST_CASE("poll: gives what has come, of what was asked for and what is always told") {
   in_time([]() -> task<> {
-    pipe_ends p = make_pipe();
+    pipe_ends p = plain_pipe();
     const int room = co_await poll(p.write.get(), POLLOUT);
     CHECK(room == POLLOUT);
     p.read.reset();
@@ -243,7 +243,7 @@ TEST_CASE("poll: tells unasked that the peer sends nothing more, and that it has
 
 TEST_CASE("poll: any number of tasks may poll one descriptor, and all are woken") {
   in_time([]() -> task<> {
-    const pipe_ends p = make_pipe();
+    const pipe_ends p = plain_pipe();
     int woken = 0;
     co_await with_nursery([&](nursery& n) -> task<> {
       for (int i = 0; i < 100; ++i) {

@@ -284,7 +284,7 @@ TEST_CASE("stream: a descriptor that is not open is an error at once, for every 
 
 TEST_CASE("stream: a descriptor of another kind is an error at once") {
   in_time([]() -> task<> {
-    const pipe_ends p = make_pipe();
+    const pipe_ends p = plain_pipe();
     tcp_stream s{unique_fd(::dup(p.read.get()))};
     buffer to;
     co_await expect_error(ENOTSOCK, [&]() -> task<> { co_await s.read_some(to); });

@@ -39,12 +39,12 @@ task<> connect_for_ever() {
 }
 
 task<> poll_for_ever() {
-  const pipe_ends p = make_pipe();
+  const pipe_ends p = plain_pipe();
   co_await readable(p.read.get());
 }
 
 task<> read_pipe_for_ever() {
-  const pipe_ends p = make_pipe();
+  const pipe_ends p = plain_pipe();
   std::array<std::byte, 1> buffer;
   co_await read_some(p.read.get(), buffer);
 }

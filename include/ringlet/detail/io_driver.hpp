@@ -36,6 +36,9 @@ struct io_request {
   std::uint32_t flags = 0;        // MSG_, SOCK_ or POLL flags
 };
 
+/// The offset that stands for: wherever the descriptor is.
+inline constexpr std::uint64_t own_position = ~std::uint64_t{0};
+
 /// The part of a buffer that one request can ask for. Why: the kernel transfers less than 2 GiB at a time.
 constexpr std::uint32_t request_length(std::size_t size) noexcept {
   constexpr std::size_t largest = 0x7ffff000;
@@ -70,9 +73,8 @@ class io_driver : public reactor {
   /// False: receive_many and accept_many may not be asked for.
   virtual bool multishot() noexcept = 0;
 
-  /// The same as the operations, but never waits; -EAGAIN when it would have to.
-  virtual int try_receive(int fd, void* to, std::size_t size) noexcept = 0;
-  virtual int try_send(int fd, const void* from, std::size_t size) noexcept = 0;
+  /// Reads, receives, writes or sends as the request says, but never waits: -EAGAIN when it would have to.
+  virtual int try_now(const io_request& request) noexcept = 0;
 
   large_buffers& spare_buffers() noexcept { return spare_buffers_; }
 

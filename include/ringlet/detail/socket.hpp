@@ -14,17 +14,21 @@ namespace ringlet::detail {
 
 enum class direction : std::uint8_t { in, out };
 
+/// What a descriptor stands for, and so by which operations bytes get in and out.
+enum class medium : std::uint8_t { socket, pipe };
+
 /// What a stream or listener is behind its handle. It has a fixed address, so the handle may move during an await, and
 /// references to it may outlive the handle; the descriptor is closed when the handle goes.
 class socket : public counted<socket> {
  public:
-  explicit socket(unique_fd fd) noexcept : fd_(std::move(fd)) {}
+  explicit socket(unique_fd fd, medium m = medium::socket) noexcept : fd_(std::move(fd)), medium_(m) {}
   ~socket() { delete input_; }
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
   void last_reference_gone() noexcept { delete this; }
 
   int fd() const noexcept { return fd_.get(); }
+  bool is_pipe() const noexcept { return medium_ == medium::pipe; }
   bool closed() const noexcept { return closing_ || !fd_; }
 
   /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
@@ -97,6 +101,7 @@ class socket : public counted<socket> {
   io_op* users_[2] = {nullptr, nullptr};  // by direction; null: free
   inflow* input_ = nullptr;               // null: nobody has wanted it
   ref<socket> until_input_ends_;          // to itself, when the handle is gone; else null
+  medium medium_;
   bool closing_ = false;
   intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;
 };
@@ -104,7 +109,7 @@ class socket : public counted<socket> {
 /// The one handle that a socket belongs to. Null after a move.
 class socket_owner {
  public:
-  explicit socket_owner(unique_fd fd) : socket_(new socket(std::move(fd))) {}
+  explicit socket_owner(unique_fd fd, medium m = medium::socket) : socket_(new socket(std::move(fd), m)) {}
   explicit socket_owner(ref<socket> s) noexcept : socket_(std::move(s)) {}
   socket_owner(socket_owner&&) = default;
   socket_owner& operator=(socket_owner&& other) noexcept {
