@@ -18,6 +18,8 @@
 #include <ringlet/mutex.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/offload.hpp>
+#include <ringlet/pipe.hpp>
+#include <ringlet/process.hpp>
 #include <ringlet/resolve.hpp>
 #include <ringlet/result.hpp>
 #include <ringlet/run.hpp>

@@ -87,6 +87,8 @@ def check_the_pages():
     part = check_docs.quoted_part("  int a;\n  void f() {\n    { g(); }\n  }\n  int b;\n", claim)
     accepted("a quoted function ends with its brace", [] if part == "void f() {\n  { g(); }\n}\n" else [part])
     found("C++ without a source", check_docs.unclaimed_complaints(blocks("```cpp\nint x;\n```\n")))
+    cells = "<!-- cells from: LICENSE -->\n| a | b |\n|---|---|\n| `x` | `int main()` |\n"
+    found("a cell that is quoted from nowhere", check_docs.cell_complaints(File("docs/x.md", cells)))
     no_server = blocks("<!-- session with: false -->\n```console\n$ nc localhost 1\n1\n1\n```\n")[0]
     found("a server that does not start", check_docs.session_complaints(no_server, Path("/bin")))
     found("a broken link", check_docs.link_complaints([File("docs/x.md", "[x](nowhere.md)")]))

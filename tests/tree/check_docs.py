@@ -7,6 +7,8 @@ An HTML comment right before a fenced block says where the block comes from:
   from: PATH "TEXT" to end
   output of: PROGRAM [ARGUMENT]... of an example
   session with: PROGRAM            a server among the examples: `$ nc ...`, then what is typed and answered in turn
+Before a table, it says where the code in the last column stands, blanks and ends of lines aside:
+  cells from: PATH
 """
 import re
 import socket
@@ -97,6 +99,20 @@ def quotation_complaints(block):
         return
     if actual != block.text:
         yield f"{block.place}: is not what {claim['path']} says:\n{textwrap.indent(actual, '    ')}"
+
+
+TABLE = re.compile(r"^<!--\s*cells from: (?P<path>\S+)\s*-->\n+(?P<rows>(?:\|.*\n)+)", re.M)
+
+
+def cell_complaints(page):
+    for table in TABLE.finditer(page.text):
+        path = source.ROOT / table["path"]
+        said = "".join(path.read_text(encoding="utf-8").split()) if path.is_file() else ""
+        for row in table["rows"].splitlines()[2:]:
+            last = re.split(r"(?<!\\)\|", row.strip("| "))[-1].replace("\\|", "|")
+            for code in re.findall(r"`([^`]+)`", last):
+                if "".join(code.split()) not in said:
+                    yield f"{page.path}: `{code}` is not in {table['path']}"
 
 
 def unclaimed_complaints(blocks):
@@ -212,6 +228,8 @@ def main(examples):
         elif block.claim:
             report.check(f"docs: {block.place} quotes `{block.claim}`", quotation_complaints(block))
     report.check("docs: every piece of C++ is quoted from a file", unclaimed_complaints(blocks))
+    report.check("docs: every piece of code in a table that says so is quoted",
+                 [complaint for page in all_pages for complaint in cell_complaints(page)])
     report.check("docs: every link within the tree leads somewhere", link_complaints(all_pages))
     report.check("docs: the line counts are about right", figure_complaints(all_pages))
     report.finish()

@@ -1,0 +1,36 @@
+// L5 services: opens what a child is to find, and starts it; knows launch().
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ringlet/process.hpp>
+
+#include "launch.hpp"
+
+namespace ringlet::process {
+
+namespace detail {
+
+/// A pipe of which no end is awaited in this process.
+class raw_pipe {
+ public:
+  /// errors: os_error.
+  void open();
+
+  unique_fd reading;
+  unique_fd writing;
+};
+
+}  // namespace detail
+
+/// Starts what a cmd describes.
+class launcher {
+ public:
+  /// errors: os_error; std::invalid_argument.
+  static child start(const cmd& what);
+
+ private:
+  static detail::launch_plan plan_of(const cmd& what);
+  static std::vector<std::string> environment_of(const cmd& what);
+};
+
+}  // namespace ringlet::process

@@ -1,0 +1,265 @@
+// Tests of run() and check_output(): status, capture, input, timeouts and cancel requests.
+#include "process.hpp"
+
+#include <chrono>
+
+#include <unistd.h>
+
+using namespace processes;
+
+TEST_CASE("run: every exit code is told") {
+  in_time([]() -> task<> {
+    for (int code = 0; code < 256; ++code) {
+      const completed done = co_await process::run(cmd("/bin/sh", "-c", "exit " + std::to_string(code)));
+      CHECK(done.status.exited());
+      CHECK_FALSE(done.status.signaled());
+      CHECK(done.status.code() == code);
+      CHECK(done.ok() == (code == 0));
+    }
+  });
+}
+
+TEST_CASE("run: an end by a signal is told from an exit code") {
+  in_time([]() -> task<> {
+    for (const int number : {SIGTERM, SIGKILL, SIGSEGV, SIGHUP}) {
+      const completed done = co_await process::run(sh("kill -" + std::to_string(number) + " $$"));
+      CHECK(done.status.signaled());
+      CHECK_FALSE(done.status.exited());
+      CHECK(done.status.signal() == number);
+      CHECK_FALSE(done.ok());
+    }
+    const completed killed = co_await process::run(sh("kill -9 $$"));
+    CHECK(killed.status.to_string() == "signal 9 (Killed)");
+  });
+}
+
+TEST_CASE("run: check() and check_output() throw what there is to know") {
+  in_time([]() -> task<> {
+    std::string told;
+    try {
+      co_await process::check_output(cmd("/bin/sh", "-c", "echo some; echo problem >&2; exit 3"));
+    } catch (const process::called_process_error& e) {
+      told = e.what();
+      CHECK(e.status() == process::status::of_exit(3));
+      CHECK(e.out() == "some\n");
+      CHECK(e.err() == "problem\n");
+    }
+    CHECK(told == "/bin/sh: exit code 3");
+  });
+}
+
+TEST_CASE("run: 8 MiB in and 16 MiB out through one child, exactly, while both sides are full") {
+  const std::string input = [] {
+    std::string text;
+    for (int i = 0; text.size() < 8u << 20; ++i) text += std::to_string(i) + "\n";
+    return text;
+  }();
+  in_time([&]() -> task<> {
+    const completed done = co_await process::run(sh("tee /dev/stderr").input(input));
+    CHECK(done.ok());
+    CHECK(done.out == input);
+    CHECK(done.err == input);
+  });
+}
+
+TEST_CASE("run: a child that does not read its input, or only some of it, is no error") {
+  const std::string input(1 << 20, 'x');
+  in_time([&]() -> task<> {
+    completed done = co_await process::run(cmd("true").input(input));
+    CHECK(done.ok());
+    done = co_await process::run(cmd("head", "-c", "3").input(input));
+    CHECK(done.ok());
+    CHECK(done.out == "xxx");
+    done = co_await process::run(cmd("cat").input(""));
+    CHECK(done.out.empty());
+  });
+}
+
+TEST_CASE("run: a timeout stops the child and its group, and keeps what was captured") {
+  in_time([]() -> task<> {
+    std::optional<completed> captured;
+    const auto began = std::chrono::steady_clock::now();
+    try {
+      co_await process::run(sh("echo begun; sleep 50 | sleep 50; echo never").timeout(200ms));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->out == "begun\n");
+    CHECK(captured->status == process::status::of_signal(SIGTERM));
+    CHECK(std::chrono::steady_clock::now() - began < 5s);
+  });
+}
+
+TEST_CASE("run: who ignores SIGTERM is killed after the grace period") {
+  in_time([]() -> task<> {
+    std::optional<completed> captured;
+    try {
+      auto stubborn = sh("trap '' TERM; echo deaf; while :; do sleep 0.05; done");
+      co_await process::run(stubborn.timeout(200ms).kill_policy(process::term_then_kill(100ms)));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->out == "deaf\n");
+    CHECK(captured->status == process::status::of_signal(SIGKILL));
+  });
+}
+
+TEST_CASE("run: who cleans up on SIGTERM is given the time, and what it says then is captured") {
+  in_time([]() -> task<> {
+    std::optional<completed> captured;
+    try {
+      co_await process::run(
+          sh("trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.02; done").timeout(300ms));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->out == "hello\nbye\n");
+    CHECK(captured->status == process::status::of_exit(7));
+  });
+}
+
+TEST_CASE("run: a cancel request stops the child before the await ends") {
+  const folder place;
+  in_time([&]() -> task<> {
+    const bool in_time = co_await move_on_after(
+        300ms, [&]() -> task<> { co_await process::run(sh("echo $$ > " + (place / "pid") + "; sleep 60")); }());
+    CHECK_FALSE(in_time);
+    const int pid = std::stoi(contents(place / "pid"));
+    CHECK(::kill(pid, 0) == -1);
+    CHECK(errno == ESRCH);
+  });
+}
+
+TEST_CASE("run: in a task that is cancelled already nothing is started") {
+  const folder place;
+  in_time([&]() -> task<> {
+    co_await move_on_after(0s, [&]() -> task<> { co_await process::run(cmd("touch", place / "made")); }());
+  });
+  CHECK_FALSE(std::filesystem::exists(place / "made"));
+}
+
+TEST_CASE("run: what a grandchild holds open is waited for; the timeout ends it all the same") {
+  in_time([]() -> task<> {
+    const completed done = co_await process::run(cmd("/bin/sh", "-c", "(sleep 0.3; echo late) & echo soon"));
+    CHECK(done.out == "soon\nlate\n");
+    std::optional<completed> captured;
+    try {
+      co_await process::run(cmd("/bin/sh", "-c", "sleep 3 & echo soon").timeout(200ms));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->out == "soon\n");
+    CHECK(captured->status.ok());
+  });
+}
+
+TEST_CASE("run: where SIGCHLD is ignored, the end is told and the status unknown") {
+  struct sigaction ignore{}, before{};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGCHLD, &ignore, &before);
+  in_time([]() -> task<> {
+    const completed done = co_await process::run(sh("echo done; exit 3"));
+    CHECK(done.out == "done\n");
+    CHECK(done.status == process::status::of_unknown());
+    CHECK(done.status.to_string() == "unknown");
+  });
+  ::sigaction(SIGCHLD, &before, nullptr);
+}
+
+TEST_CASE("run: 500 children, 50 at a time, while a ticker stays on time") {
+  in_time([]() -> task<> {
+    semaphore places(50);
+    int right = 0;
+    bool over = false;
+    duration worst{0};
+    auto one = [&](int number) -> task<> {
+      co_await places.acquire();
+      const completed done = co_await process::run(cmd("/bin/sh", "-c", "exit " + std::to_string(number % 256)));
+      places.release();
+      if (done.status.code() == number % 256) ++right;
+    };
+    auto tick = [&]() -> task<> {
+      while (!over) {
+        const auto began = std::chrono::steady_clock::now();
+        co_await sleep_for(5ms);
+        worst = std::max<duration>(worst, std::chrono::steady_clock::now() - began - 5ms);
+      }
+    };
+    auto body = [&](nursery& n) -> task<> {
+      n.spawn([&] { return tick(); });
+      auto children = [&](nursery& inner) -> task<> {
+        for (int i = 0; i < 500; ++i) inner.spawn([&](int number) { return one(number); }, i);
+        co_return;
+      };
+      co_await with_nursery(children);
+      over = true;
+    };
+    co_await with_nursery(body);
+    CHECK(right == 500);
+    INFO("the ticker was late by at most " << std::chrono::duration_cast<std::chrono::milliseconds>(worst).count()
+                                           << " ms");
+    CHECK(worst < 500ms);  // Why not 50: the machine that runs the tests may be busy
+  });
+}
+
+TEST_CASE("pipeline: each stage reads what the one before writes, and every stage's status is told") {
+  in_time([]() -> task<> {
+    completed done = co_await process::run(cmd("printf", "c\\na\\nb\\n") | cmd("sort") | cmd("head", "-n", "2"));
+    CHECK(done.ok());
+    CHECK(done.out == "a\nb\n");
+    CHECK(done.stages.size() == 3);
+
+    done = co_await process::run(sh("echo one; echo e1 >&2; exit 3") | sh("cat; echo e2 >&2; exit 4") | cmd("cat"));
+    CHECK(done.out == "one\n");
+    CHECK(done.stages ==
+          std::vector{process::status::of_exit(3), process::status::of_exit(4), process::status::of_exit(0)});
+    CHECK(done.status.code() == 4);
+    CHECK_FALSE(done.ok());
+    CHECK_THAT(done.err, kit::contains("e1\n"));
+    CHECK_THAT(done.err, kit::contains("e2\n"));
+  });
+}
+
+TEST_CASE("pipeline: a stage that has enough ends the one before, as SIGPIPE is meant to") {
+  in_time([]() -> task<> {
+    const completed done = co_await process::run(cmd("yes") | cmd("head", "-n", "1"));
+    CHECK(done.out == "y\n");
+    CHECK(done.stages[0].signal() == SIGPIPE);
+    CHECK(done.stages[1].ok());
+  });
+}
+
+TEST_CASE("pipeline: much input, a timeout for all, a stage that cannot start") {
+  in_time([]() -> task<> {
+    const std::string much(4 << 20, 'm');
+    completed done = co_await process::run(cmd("cat").input(much) | cmd("cat") | cmd("wc", "-c"));
+    CHECK(done.out == std::to_string(much.size()) + "\n");
+
+    std::optional<completed> captured;
+    try {
+      co_await process::run(cmd("sleep", "60") | cmd("cat").timeout(100ms));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->stages[0].signal() == SIGTERM);
+
+    std::string told;
+    try {
+      co_await process::run(cmd("sleep", "60") | cmd("/nosuch"));
+    } catch (const os_error& e) {
+      told = e.what();
+    }
+    CHECK(told == "exec /nosuch: no such file or directory");
+  });
+}
+
+TEST_CASE("pipeline: refuses an output or input that is to go elsewhere") {
+  CHECK_THROWS_AS(cmd("a").out(stdio::null()) | cmd("b"), std::invalid_argument);
+  CHECK_THROWS_AS(cmd("a") | cmd("b").input("x"), std::invalid_argument);
+  CHECK_THROWS_AS(cmd("a") | cmd("b").in(stdio::null()) | cmd("c"), std::invalid_argument);
+}
