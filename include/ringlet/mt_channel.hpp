@@ -3,7 +3,7 @@
 #pragma once
 
 #include <ringlet/detail/channel_core.hpp>
-#include <ringlet/detail/value_queue.hpp>
+#include <ringlet/detail/ring_queue.hpp>
 
 #include <optional>
 #include <stdexcept>
@@ -16,7 +16,7 @@ namespace detail {
 template <class T>
 class channel_state final : public channel_core {
  public:
-  explicit channel_state(std::size_t capacity) noexcept : capacity_(capacity) {}
+  explicit channel_state(std::size_t capacity) : capacity_(capacity) {}
 
   class [[nodiscard]] send_awaiter;
   class [[nodiscard]] receive_awaiter;
@@ -26,8 +26,7 @@ class channel_state final : public channel_core {
   bool try_send(U&& value) {
     const std::lock_guard lock(mutex_);
     if (closed_ || values_.size() >= capacity_) return false;
-    values_.make_room();
-    values_.push(T(std::forward<U>(value)));
+    values_.push_back(T(std::forward<U>(value)));
     tell_receivers();
     return true;
   }
@@ -51,19 +50,24 @@ class channel_state final : public channel_core {
   }
 
   void close_and_clear() noexcept {
-    value_queue<T> dropped;
-    {
-      const std::lock_guard lock(mutex_);
-      values_.swap(dropped);
-    }
+    while (drop_oldest()) continue;
     abandon();
   }
 
  private:
+  // Destroyed without the lock, for its destructor may use the channel.
+  bool drop_oldest() noexcept {
+    std::optional<T> dropped;
+    const std::lock_guard lock(mutex_);
+    if (values_.empty()) return false;
+    dropped.emplace(std::move(values_.front()));
+    values_.pop_front();
+    return true;
+  }
+
   bool take_from(T& value) {
     if (closed_ || values_.size() >= capacity_) return false;
-    values_.make_room();
-    values_.push(std::move(value));
+    values_.push_back(std::move(value));
     tell_receivers();
     return true;
   }
@@ -71,10 +75,13 @@ class channel_state final : public channel_core {
   // The oldest value, and its place goes to whoever has waited longest to send.
   std::optional<T> next() noexcept {
     std::optional<T> oldest;
-    if (!values_.empty()) oldest.emplace(values_.pop());
+    if (!values_.empty()) {
+      oldest.emplace(std::move(values_.front()));
+      values_.pop_front();
+    }
     if (channel_sender* sender = senders_.pop_front()) {
       T& value = *static_cast<T*>(sender->value());
-      oldest ? values_.push(std::move(value)) : void(oldest.emplace(std::move(value)));
+      oldest ? values_.push_back(std::move(value)) : void(oldest.emplace(std::move(value)));
       sender->settle(true);
     }
     return oldest;
@@ -87,7 +94,7 @@ class channel_state final : public channel_core {
   }
 
   std::size_t capacity_;
-  value_queue<T> values_;
+  ring_queue<T> values_{8};
 };
 
 template <class T>
