@@ -120,21 +120,21 @@ acceptor& source(inflow& flow) noexcept {
 
 }  // namespace
 
-accept_awaiter::accept_awaiter(socket& listener) noexcept
+accept_op::accept_op(socket& listener) noexcept
     : stream_op(listener, direction::in, {io_code::accept, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {}
 
 // Done, but nobody took it: the awaiter lost a race, or died of another exception.
-accept_awaiter::~accept_awaiter() {
+accept_op::~accept_op() {
   if (succeeded() && !taken_) close_fd(result());
 }
 
-tcp_stream accept_awaiter::await_resume() {
+unique_fd accept_op::take() {
   unique_fd accepted(take_result());
   taken_ = true;
-  return tcp_stream(std::move(accepted));
+  return accepted;
 }
 
-bool accept_awaiter::is_transient(int result) const noexcept {
+bool accept_op::is_transient(int result) const noexcept {
   return is_of_the_connection(-result) || stream_op::is_transient(result);
 }
 

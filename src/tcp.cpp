@@ -1,5 +1,7 @@
 // L5 services: makes, binds, connects and accepts TCP sockets; knows socket system calls.
 // SPDX-License-Identifier: MIT
+#include "socket_calls.hpp"
+
 #include <ringlet/tcp_listener.hpp>
 
 #include <cerrno>
@@ -9,17 +11,10 @@
 #include <sys/socket.h>
 
 namespace ringlet {
+
+using detail::local_name, detail::open_socket, detail::peer_name, detail::set_option;
+
 namespace {
-
-unique_fd open_socket(const char* operation, const endpoint& for_address) {
-  unique_fd fd(::socket(for_address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) throw os_error(operation, for_address.to_string(), errno);
-  return fd;
-}
-
-void set_option(int fd, int level, int option, int value, const char* name) {
-  if (::setsockopt(fd, level, option, &value, sizeof value) != 0) throw os_error(name, fd, errno);
-}
 
 unique_fd open_client_socket(const endpoint& to) {
   unique_fd fd = open_socket("connect", to);
@@ -27,57 +22,22 @@ unique_fd open_client_socket(const endpoint& to) {
   return fd;
 }
 
-using name_function = int (*)(int, sockaddr*, socklen_t*);
-
-endpoint name_of(int fd, name_function ask, const char* operation) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (ask(fd, generic, &size) != 0) throw os_error(operation, fd, errno);
-  return endpoint(generic, size);
-}
-
 }  // namespace
 
 // --- tcp_stream
 
-detail::connect_awaiter tcp_stream::connect(const endpoint& to) {
-  return detail::connect_awaiter(to);
+detail::connect_awaiter<tcp_stream> tcp_stream::connect(const endpoint& to) {
+  return {to, open_client_socket(to)};
 }
 endpoint tcp_stream::local() const {
-  return name_of(fd(), ::getsockname, "getsockname");
+  return local_name(fd());
 }
 endpoint tcp_stream::peer() const {
-  return name_of(fd(), ::getpeername, "getpeername");
+  return peer_name(fd());
 }
 void tcp_stream::nodelay(bool on) {
   set_option(fd(), IPPROTO_TCP, TCP_NODELAY, on ? 1 : 0, "setsockopt TCP_NODELAY");
 }
-
-namespace detail {
-
-connect_awaiter::connect_awaiter(const endpoint& to) : connect_awaiter(to, socket_owner(open_client_socket(to))) {}
-
-connect_awaiter::connect_awaiter(const endpoint& to, socket_owner s)
-    : stream_op(*s, direction::out, {io_code::connect, s->fd(), nullptr, 0, to.size(), 0}),
-      to_(to),
-      socket_(std::move(s)) {}
-
-bool connect_awaiter::await_ready() noexcept {
-  request_.address = to_.data();  // Why here: the awaiter does not move any more
-  return stream_op::await_ready();
-}
-
-tcp_stream connect_awaiter::await_resume() {
-  take_result();
-  return tcp_stream(std::move(socket_));
-}
-
-os_error connect_awaiter::make_error(int error) const {
-  return os_error("connect", to_.to_string(), error);
-}
-
-}  // namespace detail
 
 // --- tcp_listener
 
@@ -96,7 +56,7 @@ tcp_listener tcp_listener::bind(const endpoint& where, const listen_options& how
 }
 
 endpoint tcp_listener::local() const {
-  return name_of(fd(), ::getsockname, "getsockname");
+  return local_name(fd());
 }
 
 }  // namespace ringlet

@@ -50,20 +50,6 @@ class listen_options {
 
 namespace detail {
 
-/// One connection being accepted. Errors of the connection itself, not of the listener, are passed over.
-class [[nodiscard]] accept_awaiter final : public stream_op {
- public:
-  explicit accept_awaiter(socket& listener) noexcept;
-  accept_awaiter(accept_awaiter&&) = default;
-  ~accept_awaiter();
-  tcp_stream await_resume();
-
- private:
-  bool is_transient(int result) const noexcept override;
-
-  bool taken_ = false;
-};
-
 class [[nodiscard]] next_connection final : public inflow::visit {
  public:
   explicit next_connection(inflow& from) noexcept : visit(from) {}
@@ -108,7 +94,7 @@ class tcp_listener {
 
   /// Waits for a connection. errors: os_error; EMFILE and its like leave the connection in the kernel's queue.
   /// cancel: safe; a connection that was accepted is returned, not lost.
-  detail::accept_awaiter accept() noexcept { return detail::accept_awaiter(*socket_); }
+  detail::accept_awaiter<tcp_stream> accept() noexcept { return detail::accept_awaiter<tcp_stream>(*socket_); }
 
   /// All connections from now on: `while (auto client = co_await connections.next())`.
   incoming_connections incoming() const { return incoming_connections(socket_.share()); }

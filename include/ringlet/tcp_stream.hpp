@@ -2,17 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/endpoint.hpp>
-#include <ringlet/stream.hpp>
+#include <ringlet/detail/connection.hpp>
 #include <ringlet/task.hpp>
 
 #include <string>
 
 namespace ringlet {
-
-namespace detail {
-class connect_awaiter;
-}
 
 /// A TCP connection. Reading and writing: see socket_stream.
 class tcp_stream : public socket_stream {
@@ -23,7 +18,7 @@ class tcp_stream : public socket_stream {
   /// Connects to an address. errors: os_error, "connect 127.0.0.1:80: connection refused"; nothing stays open. Where
   /// no socket can be made, it comes from the call itself, before the await.
   /// cancel: safe; a connection that was made is returned, not lost.
-  static detail::connect_awaiter connect(const endpoint& to);
+  static detail::connect_awaiter<tcp_stream> connect(const endpoint& to);
 
   /// Looks the name up off the loop and tries its addresses, each next one when the one before has failed or has taken
   /// 250 ms; gives the first connection made and closes the others.
@@ -41,27 +36,8 @@ class tcp_stream : public socket_stream {
   void nodelay(bool on = true);
 
  private:
-  friend class detail::connect_awaiter;
+  friend class detail::connect_awaiter<tcp_stream>;
   using socket_stream::socket_stream;
 };
 
-namespace detail {
-
-/// A connection being made.
-class [[nodiscard]] connect_awaiter final : public stream_op {
- public:
-  explicit connect_awaiter(const endpoint& to);
-  bool await_ready() noexcept;
-  tcp_stream await_resume();
-
- private:
-  connect_awaiter(const endpoint& to, socket_owner s);
-  os_error make_error(int error) const override;
-  bool is_transient(int) const noexcept override { return false; }  // Why: a connect cannot be asked for twice
-
-  endpoint to_;
-  socket_owner socket_;
-};
-
-}  // namespace detail
 }  // namespace ringlet
