@@ -35,5 +35,7 @@
 #include <ringlet/thread_pool.hpp>
 #include <ringlet/time.hpp>
 #include <ringlet/timeout.hpp>
+#include <ringlet/unix_listener.hpp>
+#include <ringlet/unix_stream.hpp>
 #include <ringlet/when_all.hpp>
 #include <ringlet/when_any.hpp>
