@@ -1,10 +1,15 @@
-"""Runs the examples that end by themselves and compares what they print, word for word: test_output.py FOLDER"""
+"""Runs the examples that are no servers and looks at what they print and leave behind: test_output.py FOLDER"""
+import os
 import pathlib
+import re
+import shutil
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kit"))
-from server_kit import LIMIT, check_equal, run_tests, test
+from server_kit import LIMIT, Skip, check, check_equal, run_tests, test
 
 FOLDER = pathlib.Path(sys.argv[1])
 
@@ -13,6 +18,12 @@ EXPECTED = {
 hello, ring
 hello, world
 9 letters
+""",
+    "message_queue": """\
+the worker says: "the door is behind the wall"
+the worker says: "turns take messages"
+the worker says: ""
+the worker has ended: exit code 0
 """,
     "round_robin": """\
 0
@@ -37,14 +48,127 @@ work saved
 }
 
 
-def prints_what_is_expected(name):
+def output_of(name):
+    """What the example prints when all goes well."""
     ended = subprocess.run([FOLDER / name], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
     check_equal(ended.stderr, "")
-    check_equal(ended.stdout, EXPECTED[name])
     check_equal(ended.returncode, 0)
+    return ended.stdout
+
+
+def prints_what_is_expected(name):
+    check_equal(output_of(name), EXPECTED[name])
 
 
 for example in EXPECTED:
     test(f"{example}: prints what is expected of it")(lambda example=example: prints_what_is_expected(example))
+
+
+# --- Child processes
+
+TOUR = """\
+captured: Hello from the child!
+status: exit code 0
+/bin/sh: exit code 3, and it said: no such luck
+Working...
+exit code 0
+WHAT GOES IN COMES OUT
+still there after 100 ms, so: terminate
+signal 15 (Terminated)
+lines that differ: 2
+"""
+
+
+@test("subprocess_tour: prints what is expected, however often it finds the child working")
+def _():
+    check_equal(re.sub(r"(Working\.\.\.\n)+", "Working...\n", output_of("subprocess_tour")), TOUR)
+
+
+@test("ten_sleeps: ten children side by side take less time than one after the other")
+def _():
+    took = re.fullmatch(r"ten sleeps of half a second took (\d+\.\d) s\n", output_of("ten_sleeps"))
+    check(took, "the line is another one")
+    check(0.5 <= float(took[1]), f"{took[1]} s is less than one sleep")
+    check(float(took[1]) < 4, f"{took[1]} s is as long as sleeps one after the other")
+
+
+@test("encrypt_and_hash: every chain gives a hash of its own")
+def _():
+    if shutil.which("openssl") is None:
+        raise Skip("there is no openssl here")
+    found = re.findall(r"^chain (\d): ([0-9a-f]{64})$", output_of("encrypt_and_hash"), re.M)
+    check_equal(sorted(number for number, _ in found), ["1", "2", "3"])
+    check_equal(len({digest for _, digest in found}), 3, "hashes that differ")
+
+
+# --- kill_all
+
+
+class KillAll:
+    """The example in a session of its own, so that its children can be told from others."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([FOLDER / "kill_all", *arguments], stdin=subprocess.DEVNULL, text=True,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for number in self.members():
+            os.kill(number, signal.SIGKILL)
+        self.process.communicate()
+
+    def members(self):
+        """The processes of its session, those that have ended and wait to be reaped included."""
+        return [number for number in map(int, filter(str.isdigit, os.listdir("/proc")))
+                if session_of(number) == self.process.pid]
+
+    def wait_for_children(self):
+        end = time.monotonic() + LIMIT
+        while len(self.members()) < 11:
+            check(time.monotonic() < end, "ten children did not start")
+            time.sleep(0.01)
+
+    def end(self):
+        """Its exit status, output and errors; nobody of its session may be left."""
+        out, errors = self.process.communicate(timeout=LIMIT)
+        check_equal(self.members(), [], "still there:")
+        return self.process.returncode, out, errors
+
+
+def session_of(number):
+    try:
+        return os.getsid(number)
+    except ProcessLookupError:
+        return None
+
+
+ALL_GONE = "ten children; Ctrl-C ends them all\nall gone\n"
+
+
+@test("kill_all: one child that fails ends all of them")
+def _():
+    with KillAll("0.3") as example:
+        check_equal(example.end(), (1, ALL_GONE, "kill_all: the tenth has failed\n"))
+
+
+@test("kill_all: SIGINT and SIGTERM end it and all children with status 0")
+def _():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with KillAll() as example:
+            example.wait_for_children()
+            example.process.send_signal(number)
+            check_equal(example.end(), (0, ALL_GONE, ""))
+
+
+@test("kill_all: Ctrl-C at a terminal, which interrupts the children, too, leaves nobody behind")
+def _():
+    with KillAll() as example:
+        example.wait_for_children()
+        os.killpg(example.process.pid, signal.SIGINT)
+        _, out, _ = example.end()
+        check_equal(out, ALL_GONE)
+
 
 sys.exit(run_tests())
