@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <stdexcept>
 #include <thread>
 
 #include <poll.h>
@@ -39,20 +38,17 @@ void release_event() noexcept {
   while (handlers_running > 0) std::this_thread::yield();
 }
 
-unique_fd claim_event() {
+unique_fd make_event() {
   unique_fd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!event) throw os_error("eventfd", "", errno);
-  int nobody = -1;
-  if (!event_of_handler.compare_exchange_strong(nobody, event.get())) {
-    throw std::logic_error("handle_signals(): another run() of this process handles SIGINT and SIGTERM already");
-  }
-  interrupts_seen = 0;
   return event;
 }
 
 }  // namespace
 
-interrupt_handler::interrupt_handler() : event_(claim_event()) {
+interrupt_handler::interrupt_handler() : event_(make_event()) {
+  event_of_handler = event_.get();
+  interrupts_seen = 0;
   struct sigaction action{};
   action.sa_handler = on_interrupt;
   action.sa_flags = SA_RESTART;

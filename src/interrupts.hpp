@@ -5,6 +5,8 @@
 #include <ringlet/detail/io_op.hpp>
 #include <ringlet/fd.hpp>
 
+#include "signal_claim.hpp"
+
 #include <signal.h>
 
 namespace ringlet::detail {
@@ -27,6 +29,8 @@ class interrupt_handler {
   void notify() const noexcept;
 
  private:
+  signal_claim interrupt_claim_{SIGINT, "handle_signals()"};
+  signal_claim terminate_claim_{SIGTERM, "handle_signals()"};
   unique_fd event_;
   struct sigaction old_interrupt_{};
   struct sigaction old_terminate_{};
