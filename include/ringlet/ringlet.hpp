@@ -27,6 +27,7 @@
 #include <ringlet/scheduler.hpp>
 #include <ringlet/semaphore.hpp>
 #include <ringlet/serve.hpp>
+#include <ringlet/signal.hpp>
 #include <ringlet/sleep.hpp>
 #include <ringlet/stream.hpp>
 #include <ringlet/task.hpp>

@@ -1,4 +1,5 @@
 // Tests on the kernel: SIGINT and SIGTERM end the root task in good order, and the process gets its signals back.
+#include "handlers.hpp"
 #include "kernel.hpp"
 
 #include <atomic>
@@ -13,29 +14,6 @@
 using namespace kernel;
 
 namespace {
-
-struct sigaction disposition_of(int signal) {
-  struct sigaction now{};
-  ::sigaction(signal, nullptr, &now);
-  return now;
-}
-
-/// Sets what a signal does, and puts it back.
-class handled {
- public:
-  handled(int signal, void (*handler)(int)) : signal_(signal) {
-    struct sigaction action{};
-    action.sa_handler = handler;
-    ::sigaction(signal, &action, &before_);
-  }
-  handled(const handled&) = delete;
-  handled& operator=(const handled&) = delete;
-  ~handled() { ::sigaction(signal_, &before_, nullptr); }
-
- private:
-  int signal_;
-  struct sigaction before_;
-};
 
 std::atomic<int> times_handled{0};
 void count_it(int) {
