@@ -26,6 +26,8 @@ const char* verb_and_fd(io_code code) noexcept {
     case io_code::poll:
     case io_code::poll_many: return "poll fd";
     case io_code::shutdown: return "shutdown fd";
+    case io_code::open: return "open fd";
+    case io_code::sync: return "sync fd";
   }
   return "?";
 }

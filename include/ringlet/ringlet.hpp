@@ -11,6 +11,7 @@
 #include <ringlet/error.hpp>
 #include <ringlet/event.hpp>
 #include <ringlet/fd.hpp>
+#include <ringlet/file.hpp>
 #include <ringlet/generator.hpp>
 #include <ringlet/io.hpp>
 #include <ringlet/line_reader.hpp>

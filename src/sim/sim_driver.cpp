@@ -188,6 +188,8 @@ sim_driver::step sim_driver::try_op(io_op& op) noexcept {
     case io_code::poll_many: return poll_again(op, at->second, request);
     case io_code::shutdown: return shut_down(at->second);
     case io_code::connect: return std::nullopt;  // only as scripted
+    case io_code::open:
+    case io_code::sync: break;  // there are no files
   }
   return -EINVAL;
 }

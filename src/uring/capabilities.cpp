@@ -44,6 +44,7 @@ constexpr named_operation needed_operations[] = {
     {"read", IORING_OP_READ},         {"write", IORING_OP_WRITE},   {"receive", IORING_OP_RECV},
     {"send", IORING_OP_SEND},         {"accept", IORING_OP_ACCEPT}, {"connect", IORING_OP_CONNECT},
     {"shutdown", IORING_OP_SHUTDOWN}, {"poll", IORING_OP_POLL_ADD}, {"cancel", IORING_OP_ASYNC_CANCEL},
+    {"open", IORING_OP_OPENAT},       {"sync", IORING_OP_FSYNC},
 };
 
 constexpr named_operation optional_operations[] = {
@@ -51,9 +52,7 @@ constexpr named_operation optional_operations[] = {
     {"send message", IORING_OP_SENDMSG},
     {"send without copying", IORING_OP_SEND_ZC},
     {"send message without copying", IORING_OP_SENDMSG_ZC},
-    {"open", IORING_OP_OPENAT},
     {"close", IORING_OP_CLOSE},
-    {"sync", IORING_OP_FSYNC},
     {"status of a file", IORING_OP_STATX},
     {"message to a ring", IORING_OP_MSG_RING},
     {"read, multishot", abi::op_read_multishot},

@@ -36,6 +36,8 @@ constexpr std::uint8_t opcode(io_code code) noexcept {
     case io_code::poll:
     case io_code::poll_many: return IORING_OP_POLL_ADD;
     case io_code::shutdown: return IORING_OP_SHUTDOWN;
+    case io_code::open: return IORING_OP_OPENAT;
+    case io_code::sync: return IORING_OP_FSYNC;
   }
   return IORING_OP_NOP;
 }
@@ -46,8 +48,10 @@ void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
     sqe->poll32_events = __io_uring_prep_poll_mask(request.flags);
     sqe->len = request.code == io_code::poll_many ? IORING_POLL_ADD_MULTI : 0;
   } else {
-    sqe->rw_flags = static_cast<int>(request.flags);  // one field with msg_flags and accept_flags
+    sqe->rw_flags = static_cast<int>(request.flags);  // one field with all other flags
   }
+  // Kernel: it would first try with O_NONBLOCK, and then a named pipe opens before its other end is there, or fails.
+  if (request.code == io_code::open) sqe->flags |= IOSQE_ASYNC;
   if (request.code == io_code::accept_many) sqe->ioprio = IORING_ACCEPT_MULTISHOT;
   if (request.code == io_code::receive_many) {
     sqe->ioprio = IORING_RECV_MULTISHOT;

@@ -24,16 +24,18 @@ enum class io_code : std::uint8_t {
   poll,
   poll_many,  // multishot
   shutdown,
+  open,
+  sync,
 };
 
 /// What is asked of the driver, in the terms of the system call of the same name.
 struct io_request {
   io_code code;
   int fd;
-  const void* address = nullptr;  // buffer or socket address
-  std::uint32_t length = 0;       // of the buffer; for shutdown: how
+  const void* address = nullptr;  // buffer, socket address or path
+  std::uint32_t length = 0;       // of the buffer; for shutdown: how; for open: permissions
   std::uint64_t offset = 0;       // of the file; for connect: the address's length
-  std::uint32_t flags = 0;        // MSG_, SOCK_ or POLL flags
+  std::uint32_t flags = 0;        // MSG_, SOCK_, POLL, O_ or IORING_FSYNC_ flags
 };
 
 /// The offset that stands for: wherever the descriptor is.
