@@ -7,6 +7,7 @@
 #include <ringlet/channel.hpp>
 #include <ringlet/chunk.hpp>
 #include <ringlet/config.hpp>
+#include <ringlet/copy.hpp>
 #include <ringlet/endpoint.hpp>
 #include <ringlet/error.hpp>
 #include <ringlet/event.hpp>
