@@ -187,9 +187,11 @@ class signal_handlers {
 
 }  // namespace detail
 
-signal_set::signal_set(std::span<const int> signals) : handlers_(std::make_unique<detail::signal_handlers>(signals)) {}
+signal_set::signal_set(std::span<const int> signals) : handlers_(new detail::signal_handlers(signals)) {}
 
-signal_set::~signal_set() = default;
+signal_set::~signal_set() {
+  delete handlers_;
+}
 
 task<int> signal_set::next() {
   return handlers_->next();

@@ -6,8 +6,6 @@
 
 #include <array>
 #include <concepts>
-#include <csignal>
-#include <memory>
 #include <span>
 
 namespace ringlet {
@@ -43,7 +41,7 @@ class signal_set {
   task<int> next();
 
  private:
-  std::unique_ptr<detail::signal_handlers> handlers_;
+  detail::signal_handlers* handlers_;
 };
 
 }  // namespace ringlet

@@ -3,6 +3,7 @@
 #include "kernel.hpp"
 
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <optional>
 #include <stdexcept>
