@@ -6,8 +6,9 @@
 #include <ringlet/detail/added_at_end.hpp>
 #include <ringlet/task.hpp>
 
-#include <array>
-#include <memory>
+#include <cstddef>
+#include <span>
+#include <vector>
 
 namespace ringlet {
 
@@ -44,9 +45,9 @@ task<> copy_chunks(From& from, To& to, std::uint64_t& moved) {
 
 template <class From, class To>
 task<> copy_through_buffer(From& from, To& to, std::uint64_t& moved) {
-  const auto buffer = std::make_unique<std::array<std::byte, 64 * 1024>>();
-  while (const std::size_t count = co_await from.read_some(*buffer)) {
-    co_await pass_on(std::span(*buffer).first(count), to, moved);
+  std::vector<std::byte> buffer(64 * 1024);
+  while (const std::size_t count = co_await from.read_some(buffer)) {
+    co_await pass_on(std::span(buffer).first(count), to, moved);
   }
 }
 
