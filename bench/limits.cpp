@@ -8,6 +8,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
+#include <stdexcept>
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace bench::bare;
 using bench::keep;
@@ -227,6 +232,22 @@ void offload_in_turn(int runs, worker_pool& pool) {
   }
 }
 
+void run_children(int runs) {
+  stopwatch watch("child process, start and wait", runs);
+  char name[] = "/bin/true";
+  char* const arguments[] = {name, nullptr};
+  while (watch.next()) {
+    watch.start();
+    for (long i = 0; i < 50; ++i) {
+      pid_t child = 0;
+      if (posix_spawn(&child, name, nullptr, nullptr, arguments, environ) != 0) throw std::runtime_error("posix_spawn");
+      siginfo_t end{};
+      waitid(P_PID, static_cast<id_t>(child), &end, WEXITED);
+    }
+    watch.stop(50);
+  }
+}
+
 void measure(int runs) {
   const auto with_watch = [runs](const char* row, auto begin) {
     stopwatch watch(row, runs);
@@ -244,6 +265,7 @@ void measure(int runs) {
   worker_pool pool(std::max(1U, std::thread::hardware_concurrency()));
   offload_at_once(runs, pool);
   offload_in_turn(runs, pool);
+  run_children(runs);
 }
 
 }  // namespace

@@ -193,6 +193,15 @@ task<> offload_in_turn(int runs) {
   }
 }
 
+task<> run_children(int runs) {
+  stopwatch watch("child process, start and wait", runs);
+  while (watch.next()) {
+    watch.start();
+    for (long i = 0; i < 50; ++i) co_await process::run(process::cmd("/bin/true"));
+    watch.stop(50);
+  }
+}
+
 task<> measure(int runs) {
   co_await await_ready_task(runs);
   co_await spawn_one(runs);
@@ -206,6 +215,7 @@ task<> measure(int runs) {
   co_await time_out_ready_task(runs);
   co_await offload_at_once(runs);
   co_await offload_in_turn(runs);
+  co_await run_children(runs);
 }
 
 }  // namespace
