@@ -5,6 +5,7 @@
 #include <ringlet/error.hpp>
 
 #include "plain_path.hpp"
+#include "signals_blocked.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -131,22 +132,6 @@ class new_process {
   return pid;
 }
 
-/// Signals must not be handled in the child before it has forgotten the handlers.
-class all_signals_blocked {
- public:
-  all_signals_blocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  all_signals_blocked(const all_signals_blocked&) = delete;
-  all_signals_blocked& operator=(const all_signals_blocked&) = delete;
-  ~all_signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
-
 // Why: a parent whose first descriptors are closed gets their numbers, which the child overwrites.
 unique_fd above_the_first_three(unique_fd fd) {
   if (fd.get() >= 3) return fd;
@@ -208,7 +193,7 @@ launched launch(const launch_plan& plan) {
   int pid = -1;
   int error = 0;
   {
-    const all_signals_blocked guard;
+    const ringlet::detail::signals_blocked guard;  // Why: the child must first forget the handlers
     pid = start(child);
     error = errno;
   }

@@ -6,6 +6,7 @@
 #include <ringlet/error.hpp>
 #include <ringlet/offload.hpp>
 
+#include "signals_blocked.hpp"
 #include "threads.hpp"
 
 #include <algorithm>
@@ -15,9 +16,6 @@
 #include <stdexcept>
 #include <thread>
 #include <vector>
-
-#include <pthread.h>
-#include <signal.h>
 
 namespace ringlet {
 namespace detail {
@@ -69,26 +67,10 @@ namespace {
 constinit thread_local thread_pool_queue* own_pool = nullptr;   // null: this thread is no worker
 constinit thread_local std::size_t* asked_by_worker = nullptr;  // of its own pool; null: this thread is no worker
 
-// Workers take no signals: those are for the loops.
-class signals_blocked {
- public:
-  signals_blocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  signals_blocked(const signals_blocked&) = delete;
-  signals_blocked& operator=(const signals_blocked&) = delete;
-  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
-
 }  // namespace
 
 thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : limit_(limit), asked_(workers) {
-  const signals_blocked guard;
+  const signals_blocked guard;  // Why: workers take none, those are for the loops
   try {
     for (std::size_t& asked : asked_) workers_.emplace_back([this, &asked] { work(asked); });
   } catch (const std::system_error& e) {
