@@ -92,12 +92,12 @@ TEST_CASE("file: a place that is none is refused, and not taken for the descript
 
 TEST_CASE("file: many reads and writes side by side, each at its place") {
   in_time([]() -> task<> {
-    const std::size_t size = 70'000;
+    constexpr std::size_t size = 70'000;
     const folder here;
     file f = co_await file::open(here / "data", read_write_new);
     co_await with_nursery([&](nursery& n) -> task<> {
       for (int i = 20; i-- > 0;) {
-        n.spawn([&f, i, size]() -> task<> {
+        n.spawn([&f, i]() -> task<> {
           const std::string text = kit::pattern(size, i * size);
           co_await f.write_at(i * size, text);
         });
