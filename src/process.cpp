@@ -169,9 +169,7 @@ class job_of_run {
   }
 
   task<completed> communicate() {
-    std::string input;
-    if (stages_.front().input_) input = *stages_.front().input_;
-    co_await streams_.go_on(std::move(input));
+    co_await streams_.go_on(std::move(stages_.front().input_).value_or(std::string()));
     for (child& each : children_) co_await each.wait();
     co_return ends();
   }
@@ -208,18 +206,24 @@ class job_of_run {
   detail::transfers streams_;
 };
 
-task<completed> run(cmd what) {
+namespace {
+
+std::vector<cmd> alone(cmd what) {
   std::vector<cmd> one;
   one.push_back(std::move(what));
-  return job_of_run::run(std::move(one));
+  return one;
+}
+
+}  // namespace
+
+task<completed> run(cmd what) {
+  return job_of_run::run(alone(std::move(what)));
 }
 task<completed> run(pipeline stages) {
   return job_of_run::run(std::move(stages));
 }
 task<std::string> check_output(cmd what) {
-  std::vector<cmd> one;
-  one.push_back(std::move(what));
-  return job_of_run::output_of(std::move(one));
+  return job_of_run::output_of(alone(std::move(what)));
 }
 task<std::string> check_output(pipeline stages) {
   return job_of_run::output_of(std::move(stages));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "running.hpp"
 
+#include <ringlet/detail/added_at_end.hpp>
 #include <ringlet/io.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/sleep.hpp>
@@ -104,9 +105,11 @@ void transfers::give_captured(completed& to) noexcept {
 
 task<> transfers::feed() {
   if (!in) co_return;
-  fed_ += std::exchange(fed_lately_, 0);  // of one that was cancelled
+  const std::string_view rest = std::string_view(*input_).substr(fed_);
+  std::size_t sent = 0;
+  const ringlet::detail::added_at_end counted(fed_, sent);  // also when this is cancelled
   try {
-    co_await in->write_all(std::string_view(*input_).substr(fed_), fed_lately_);
+    co_await in->write_all(rest, sent);
   } catch (const os_error& e) {
     if (e.code() != std::errc::broken_pipe) throw;  // Why: nobody need read all that there is
   }

@@ -4,6 +4,7 @@
 
 #include <ringlet/process.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -57,8 +58,7 @@ class transfers {
   static task<> drain(std::optional<pipe_reader>& from, std::string& to);
 
   std::optional<std::string> input_;  // empty: not told yet
-  std::size_t fed_ = 0;
-  std::size_t fed_lately_ = 0;
+  std::uint64_t fed_ = 0;  // bytes of it that were written
   std::string out_text_;
   std::string err_text_;
 };
