@@ -22,6 +22,7 @@ class folder {
     std::filesystem::remove_all(path_, ignored);
   }
 
+  const std::string& path() const noexcept { return path_; }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
  private:
