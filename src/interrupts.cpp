@@ -2,14 +2,13 @@
 // SPDX-License-Identifier: MIT
 #include "interrupts.hpp"
 
-#include <ringlet/error.hpp>
+#include "event_fd.hpp"
 
 #include <atomic>
 #include <cerrno>
 #include <thread>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 namespace ringlet::detail {
@@ -25,8 +24,7 @@ extern "C" void on_interrupt(int signal) {
   const int saved_errno = errno;
   if (interrupts_seen.fetch_add(1) > 0) ::_exit(128 + signal);
   ++handlers_running;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(event_of_handler, &one, sizeof one);
+  raise_event(event_of_handler);
   --handlers_running;
   errno = saved_errno;
 }
@@ -38,15 +36,9 @@ void release_event() noexcept {
   while (handlers_running > 0) std::this_thread::yield();
 }
 
-unique_fd make_event() {
-  unique_fd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!event) throw os_error("eventfd", "", errno);
-  return event;
-}
-
 }  // namespace
 
-interrupt_handler::interrupt_handler() : event_(make_event()) {
+interrupt_handler::interrupt_handler() : event_(make_event_fd()) {
   event_of_handler = event_.get();
   interrupts_seen = 0;
   struct sigaction action{};
@@ -67,13 +59,11 @@ void interrupt_handler::wait() const noexcept {
   pollfd event{fd(), POLLIN, 0};
   while (::poll(&event, 1, -1) < 0) {  // interrupted by the very signal, or another one
   }
-  std::uint64_t count = 0;
-  [[maybe_unused]] const auto read = ::read(fd(), &count, sizeof count);
+  lower_event(fd());
 }
 
 void interrupt_handler::notify() const noexcept {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(fd(), &one, sizeof one);
+  raise_event(fd());
 }
 
 interrupts::interrupts(scope& target) : watch_(handler_.fd(), target) {

@@ -3,10 +3,10 @@
 #include <ringlet/signal.hpp>
 
 #include <ringlet/cancel.hpp>
-#include <ringlet/error.hpp>
 #include <ringlet/fd.hpp>
 #include <ringlet/io.hpp>
 
+#include "event_fd.hpp"
 #include "signal_claim.hpp"
 
 #include <algorithm>
@@ -20,7 +20,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 namespace ringlet {
@@ -37,12 +36,6 @@ constinit std::atomic<int> handlers_running{0};  // on whatever threads
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a signal handler must not take a lock");
 
-void notify(int event) noexcept {
-  const std::uint64_t one = 1;
-  // The counter can only be full when it is readable already.
-  [[maybe_unused]] const auto written = ::write(event, &one, sizeof one);
-}
-
 // Invariant: it counts first and writes then; who waits reads first and looks at the counts then.
 extern "C" void on_signal_of_set(int signal) {
   const int saved_errno = errno;
@@ -51,7 +44,7 @@ extern "C" void on_signal_of_set(int signal) {
   const int event = here.event;
   if (event >= 0) {
     ++here.count;
-    notify(event);
+    raise_event(event);
   }
   --handlers_running;
   errno = saved_errno;
@@ -120,12 +113,6 @@ class [[nodiscard]] signal_wait final : public single_op {
   void await_resume() const { take_result(); }
 };
 
-unique_fd make_event() {
-  unique_fd event(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!event) throw os_error("eventfd", "", errno);
-  return event;
-}
-
 }  // namespace
 
 class signal_handlers {
@@ -170,17 +157,16 @@ class signal_handlers {
 
   // Why it may notify: another task may wait, and has not seen the event before it was read here.
   std::optional<int> take() noexcept {
-    std::uint64_t written = 0;
-    [[maybe_unused]] const auto read = ::read(event_.get(), &written, sizeof written);
+    lower_event(event_.get());
     const auto some = std::ranges::find_if(signals_, &caught_signal::any);
     if (some == signals_.end()) return std::nullopt;
     some->take_one();
     signals_.splice(signals_.end(), signals_, some);  // the last in line next time
-    if (std::ranges::any_of(signals_, &caught_signal::any)) notify(event_.get());
+    if (std::ranges::any_of(signals_, &caught_signal::any)) raise_event(event_.get());
     return signals_.back().signal();
   }
 
-  unique_fd event_ = make_event();
+  unique_fd event_ = make_event_fd();
   std::list<caught_signal> signals_;
   std::size_t waiting_ = 0;
 };

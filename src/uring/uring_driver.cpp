@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "uring_driver.hpp"
 
+#include "event_fd.hpp"
 #include "plain_path.hpp"
 #include "setup.hpp"
 
@@ -11,7 +12,6 @@
 #include <cstring>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,12 +81,6 @@ ssize_t transfer_now(const io_request& request) noexcept {
   }
   errno = EINVAL;
   return -1;
-}
-
-unique_fd make_event_fd() {
-  unique_fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!fd) throw os_error("eventfd", "", errno);
-  return fd;
 }
 
 }  // namespace
@@ -238,9 +232,7 @@ void uring_driver::check_enter(int result) noexcept {
 }
 
 void uring_driver::wake() noexcept {
-  const std::uint64_t one = 1;
-  // The counter can only be full when a wake-up is under way already.
-  [[maybe_unused]] const auto written = ::write(wake_fd_.get(), &one, sizeof one);
+  raise_event(wake_fd_.get());
 }
 
 // --- Reaping
