@@ -6,7 +6,7 @@ import signal
 import time
 
 from client import FIN, Client, expect_refused, number_that_takes
-from server import Server, patience, run_to_end
+from server import Server, patience, run_to_end, tolerant_of_shortage
 from server_kit import check, check_equal, test
 
 LOOPS = 2
@@ -102,7 +102,7 @@ def port_in_use():
 
 @test("threads: where a ring cannot be had no loop serves, and the error names the step")
 def no_descriptors():
-    code, out, err = run_to_end("--port", 0, "--threads", 16, shell="ulimit -n 24")
+    code, out, err = run_to_end("--port", 0, "--threads", 16, shell="ulimit -n 24", env=tolerant_of_shortage())
     check_equal((code, out), (1, ""), f"stderr {err!r}: ended with")
     check("eventfd" in err or "io_uring_setup" in err, f"stderr is {err!r}")
 
