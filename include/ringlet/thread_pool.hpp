@@ -105,25 +105,14 @@ class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
 
  private:
   void execute() noexcept override {
-    try {
-      const auto call = [this](Args&... args) -> value_type {
-        if constexpr (takes_token) {
-          return function_(stop_.get_token(), std::move(args)...);
-        } else {
-          return function_(std::move(args)...);
-        }
-      };
-      if constexpr (std::is_void_v<value_type>) {
-        std::apply(call, args_);
-        result_.set_value();
-      } else if constexpr (std::is_lvalue_reference_v<value_type>) {
-        result_.set_value(&std::apply(call, args_));
+    const auto call = [this](Args&... args) -> value_type {
+      if constexpr (takes_token) {
+        return function_(stop_.get_token(), std::move(args)...);
       } else {
-        result_.set_value(std::apply(call, args_));
+        return function_(std::move(args)...);
       }
-    } catch (...) {
-      set_current_exception(result_);
-    }
+    };
+    call_into(result_, [&]() -> value_type { return std::apply(call, args_); });
   }
 
   void run() noexcept override {

@@ -124,18 +124,7 @@ void resume_into(outcome<T>& to, Awaiter& awaiter) noexcept {
   if constexpr (reports_cancel<Awaiter>) {
     if (awaiter.await_cancelled()) return to.set_cancelled();
   }
-  try {
-    if constexpr (std::is_void_v<T>) {
-      awaiter.await_resume();
-      to.set_value();
-    } else if constexpr (std::is_lvalue_reference_v<T>) {
-      to.set_value(&awaiter.await_resume());
-    } else {
-      to.set_value(awaiter.await_resume());
-    }
-  } catch (...) {
-    set_current_exception(to);
-  }
+  call_into(to, [&awaiter]() -> T { return awaiter.await_resume(); });
 }
 
 /// `co_await as_outcome(a)` gives how `a` ended, and throws nothing.

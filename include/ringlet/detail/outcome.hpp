@@ -137,6 +137,23 @@ void set_current_exception(outcome<T>& to) noexcept {
   }
 }
 
+/// Stores how the call ends, whose result is a T.
+template <class T, class Call>
+void call_into(outcome<T>& to, Call&& call) noexcept {
+  try {
+    if constexpr (std::is_void_v<T>) {
+      call();
+      to.set_value();
+    } else if constexpr (std::is_lvalue_reference_v<T>) {
+      to.set_value(&call());
+    } else {
+      to.set_value(call());
+    }
+  } catch (...) {
+    set_current_exception(to);
+  }
+}
+
 /// The part of a promise that takes what the coroutine ends with.
 template <class T>
 class ends_with {
