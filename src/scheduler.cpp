@@ -183,6 +183,8 @@ statistics scheduler::stats() const noexcept {
   s.tasks_waiting = live_ - s.tasks_ready - running;
   s.in_flight = reactor_.in_flight();
   s.offloads = offloads_;
+  s.fibers = fibers_;
+  s.most_fibers = most_fibers_;
   s.turns = turns_;
   s.enters = world.enters;
   s.sqes = world.submitted;

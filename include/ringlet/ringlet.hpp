@@ -12,6 +12,7 @@
 #include <ringlet/error.hpp>
 #include <ringlet/event.hpp>
 #include <ringlet/fd.hpp>
+#include <ringlet/fiber.hpp>
 #include <ringlet/file.hpp>
 #include <ringlet/generator.hpp>
 #include <ringlet/io.hpp>
@@ -31,6 +32,7 @@
 #include <ringlet/serve.hpp>
 #include <ringlet/signal.hpp>
 #include <ringlet/sleep.hpp>
+#include <ringlet/stackful_generator.hpp>
 #include <ringlet/stream.hpp>
 #include <ringlet/task.hpp>
 #include <ringlet/tcp_listener.hpp>

@@ -42,14 +42,16 @@ class deadlock_error : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-/// Figures of one loop. Those in the first group are of this moment, the others count since the loop began.
+/// Figures of one loop. Those in the first group are of this moment, the others of all the time since it began.
 struct statistics {
   std::size_t tasks_live = 0;     // spawned and not yet finished, the root task included
   std::size_t tasks_ready = 0;    // in the queue, to run in this turn or the next
   std::size_t tasks_waiting = 0;  // parked at an await
   std::size_t in_flight = 0;      // operations that the kernel has not completed
   std::size_t offloads = 0;       // functions on thread pools that this loop waits for
+  std::size_t fibers = 0;         // functions that run on stacks of their own
 
+  std::size_t most_fibers = 0;      // the largest number there was at a time
   std::uint64_t turns = 0;          // rounds of the loop
   std::uint64_t enters = 0;         // system calls that submit or wait
   std::uint64_t sqes = 0;           // operations and cancel requests handed to the kernel
@@ -149,6 +151,13 @@ class scheduler {
   /// Ends what offload_began() began.
   void offload_ended() noexcept { --offloads_; }
 
+  /// A function has begun to run on a stack of its own.
+  void fiber_began() noexcept {
+    if (++fibers_ > most_fibers_) most_fibers_ = fibers_;
+  }
+  /// Ends what fiber_began() began.
+  void fiber_ended() noexcept { --fibers_; }
+
   /// As post(), for work that lives with its owner, so that nothing is allocated. False: the loop has ended, and `work`
   /// will not run. threads: any. lifetime: of `work`, until it has run.
   bool push_work(detail::remote_work& work) noexcept;
@@ -234,6 +243,8 @@ class scheduler {
   std::size_t live_ = 0;
   std::size_t expected_wake_ups_ = 0;
   std::size_t offloads_ = 0;
+  std::size_t fibers_ = 0;
+  std::size_t most_fibers_ = 0;
   std::uint64_t last_id_ = 0;
   std::uint64_t turns_ = 0;
   std::uint64_t errors_unseen_ = 0;

@@ -64,6 +64,9 @@ class promise_base : public pooled {
     caller_ = caller;
   }
 
+  /// For a coroutine that only stands in for other code: where that is.
+  void stand_in_for(const std::source_location& where) noexcept { created_at_ = awaits_at_ = where; }
+
   const promise_base* caller() const noexcept { return caller_; }
   const std::source_location& created_at() const noexcept { return created_at_; }
   const std::source_location& awaits_at() const noexcept { return awaits_at_; }

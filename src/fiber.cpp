@@ -1,0 +1,219 @@
+// L5 services: how a thread goes from stack to stack, and fibers; the only file that knows Boost.Context.
+// SPDX-License-Identifier: MIT
+#include <ringlet/fiber.hpp>
+
+#include <ringlet/scheduler.hpp>
+
+#include "stack_overflow.hpp"
+#include "stack_pool.hpp"
+#include "stack_switch.hpp"
+
+#include <stdexcept>
+
+#include <cxxabi.h>
+#include <boost/context/detail/fcontext.hpp>
+
+namespace ringlet::detail {
+
+// Why not boost::context::fiber: it unwinds what is destroyed, which ringlet never does, and that doubles a switch.
+using boost::context::detail::fcontext_t;
+using boost::context::detail::jump_fcontext;
+using boost::context::detail::make_fcontext;
+using boost::context::detail::transfer_t;
+
+namespace {
+
+/// What the C++ runtime keeps for each thread of the exceptions that are being handled. Why: a function that is left
+/// inside a catch block must find its own again, whatever was caught on other stacks meanwhile.
+struct exceptions_in_flight {
+  void* caught = nullptr;
+  unsigned uncaught = 0;
+};
+
+exceptions_in_flight& exceptions_of_thread() noexcept {
+  return *reinterpret_cast<exceptions_in_flight*>(abi::__cxa_get_globals());
+}
+
+}  // namespace
+
+/// A stack, and where on it the thread goes on.
+class stack_context {
+ public:
+  /// The thread's own.
+  stack_context() noexcept : exceptions_of_thread_(exceptions_of_thread()) {}
+
+  /// A new one. This record lies on the stack itself.
+  static stack_context* make_on(stack_memory memory, void (*begin)(transfer_t));
+  static stack_memory destroy(stack_context* context) noexcept;
+
+  const stack_memory& memory() const noexcept { return memory_; }
+
+  /// Goes on there. Comes back, with who came from where, when somebody switches here.
+  transfer_t switch_to(stack_context& to, void* message) noexcept {
+    exceptions_ = std::exchange(exceptions_of_thread_, to.exceptions_);
+    sanitizers_.leave_for(to.sanitizers_);
+    return jump_fcontext(to.resume_point_, message);
+  }
+
+  /// To be told where the other stack was left, after a switch to this one.
+  void arrive_from(stack_context& from, fcontext_t resume_point) noexcept {
+    from.resume_point_ = resume_point;
+    sanitizers_.arrive_from(from.sanitizers_);
+  }
+
+  /// The same, for good.
+  [[noreturn]] void end_with_switch_to(stack_context& to) noexcept {
+    exceptions_of_thread_ = to.exceptions_;
+    sanitizers_.end_with_leaving_for(to.sanitizers_);
+    jump_fcontext(to.resume_point_, nullptr);
+    __builtin_unreachable();
+  }
+
+ private:
+  explicit stack_context(stack_memory memory) noexcept
+      : exceptions_of_thread_(exceptions_of_thread()), memory_(memory) {}
+
+  fcontext_t resume_point_ = nullptr;  // of no meaning while the thread is here
+  exceptions_in_flight exceptions_;    // the same
+  exceptions_in_flight& exceptions_of_thread_;
+  [[no_unique_address]] stack_for_sanitizers sanitizers_;
+  stack_memory memory_;  // none: the thread's own
+};
+
+namespace {
+
+constinit thread_local stack_context* here = nullptr;  // where the thread is; null: on its own, as ever
+
+[[gnu::noinline]] stack_context& stack_of_thread() noexcept {
+  static thread_local stack_context own;
+  return own;
+}
+
+stack_context& current_stack() noexcept {
+  if (here == nullptr) [[unlikely]]
+    here = &stack_of_thread();
+  return *here;
+}
+
+/// What a thread that has fibers keeps for them.
+struct thread_of_fibers {
+  stack_pool stacks;
+  overflow_watch watch;
+};
+
+thread_of_fibers& this_thread() {
+  static thread_local thread_of_fibers state;
+  return state;
+}
+
+}  // namespace
+
+const stack_memory* running_stack() noexcept {
+  return here == nullptr || here->memory().size() == 0 ? nullptr : &here->memory();
+}
+
+stack_context* stack_context::make_on(stack_memory memory, void (*begin)(transfer_t)) {
+  constexpr std::size_t alignment = 64;
+  constexpr std::size_t room = (sizeof(stack_context) + alignment - 1) / alignment * alignment;
+  static_assert(room < stack_memory::smallest / 8);
+  auto* const made = ::new (memory.top() - room) stack_context(memory);
+  made->sanitizers_.begin(memory.bottom(), memory.size());
+  made->resume_point_ = make_fcontext(made, memory.size() - room, begin);
+  return made;
+}
+
+stack_memory stack_context::destroy(stack_context* context) noexcept {
+  const stack_memory memory = context->memory_;
+  context->sanitizers_.end();
+  context->~stack_context();
+  return memory;
+}
+
+// --- stackful
+
+stackful::~stackful() {
+  if (own_ != nullptr) give_stack_back();
+}
+
+void stackful::take_stack(std::size_t size) {
+  const stack_memory memory = this_thread().stacks.take(size);
+  own_ = inner_ =
+      stack_context::make_on(memory, [](transfer_t from) { static_cast<stackful*>(from.data)->live(from.fctx); });
+}
+
+void stackful::give_stack_back() noexcept {
+  RINGLET_CHECK(finished_, "a fiber was destroyed before its function had ended");
+  this_thread().stacks.give_back(stack_context::destroy(std::exchange(own_, nullptr)));
+}
+
+// The whole life of the stack.
+void stackful::live(void* resumed_from) noexcept {
+  own_->arrive_from(*resumer_, resumed_from);
+  run();
+  finished_ = true;
+  inner_ = own_;
+  own_->end_with_switch_to(*resumer_);
+}
+
+void stackful::resume() noexcept {
+  resumer_ = &current_stack();
+  here = inner_;
+  const transfer_t back = resumer_->switch_to(*inner_, this);
+  here = resumer_;
+  resumer_->arrive_from(*inner_, back.fctx);
+}
+
+void stackful::suspend() noexcept {
+  inner_ = here;
+  const transfer_t back = inner_->switch_to(*resumer_, nullptr);
+  inner_->arrive_from(*resumer_, back.fctx);
+}
+
+// --- fiber_base
+
+/// The wait of the driver: begins with running the function, and lasts as long as what that awaits.
+class fiber_base::turn {
+ public:
+  explicit turn(fiber_base& fiber) noexcept : fiber_(fiber) {}
+  bool await_ready() const noexcept { return false; }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<task<>::promise_type> driver) noexcept {
+    fiber_.next_ = fiber_.driver_ = driver;
+    current_fiber = &fiber_;
+    fiber_.resume();
+    current_fiber = nullptr;
+    return fiber_.next_;
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  fiber_base& fiber_;
+};
+
+/// One of the loop's fibers.
+class fiber_base::counted {
+ public:
+  counted() noexcept { this_loop().fiber_began(); }
+  counted(const counted&) = delete;
+  counted& operator=(const counted&) = delete;
+  ~counted() { this_loop().fiber_ended(); }
+};
+
+task<> fiber_base::drive(std::size_t stack_size) {
+  take_stack(stack_size);
+  const counted one_more;
+  while (!finished()) co_await turn(*this);
+}
+
+void throw_outside_of_fiber() {
+  throw std::logic_error("fiber::await() was called outside of a fiber; in a coroutine it is co_await");
+}
+
+}  // namespace ringlet::detail
+
+namespace ringlet {
+
+void fiber::keep_stacks(std::size_t most) noexcept {
+  detail::this_thread().stacks.keep(most);
+}
+
+}  // namespace ringlet
