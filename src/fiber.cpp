@@ -40,7 +40,7 @@ exceptions_in_flight& exceptions_of_thread() noexcept {
 class stack_context {
  public:
   /// The thread's own.
-  stack_context() noexcept : exceptions_of_thread_(exceptions_of_thread()) {}
+  stack_context() noexcept = default;
 
   /// A new one. This record lies on the stack itself.
   static stack_context* make_on(stack_memory memory, void (*begin)(transfer_t));
@@ -48,35 +48,14 @@ class stack_context {
 
   const stack_memory& memory() const noexcept { return memory_; }
 
-  /// Goes on there. Comes back, with who came from where, when somebody switches here.
-  transfer_t switch_to(stack_context& to, void* message) noexcept {
-    exceptions_ = std::exchange(exceptions_of_thread_, to.exceptions_);
-    sanitizers_.leave_for(to.sanitizers_);
-    return jump_fcontext(to.resume_point_, message);
-  }
-
-  /// To be told where the other stack was left, after a switch to this one.
-  void arrive_from(stack_context& from, fcontext_t resume_point) noexcept {
-    from.resume_point_ = resume_point;
-    sanitizers_.arrive_from(from.sanitizers_);
-  }
-
-  /// The same, for good.
-  [[noreturn]] void end_with_switch_to(stack_context& to) noexcept {
-    exceptions_of_thread_ = to.exceptions_;
-    sanitizers_.end_with_leaving_for(to.sanitizers_);
-    jump_fcontext(to.resume_point_, nullptr);
-    __builtin_unreachable();
-  }
+  fcontext_t resume_point = nullptr;  // of no meaning while the thread is here
+  exceptions_in_flight exceptions;    // the same
+  exceptions_in_flight& exceptions_of_thread = ringlet::detail::exceptions_of_thread();
+  [[no_unique_address]] stack_for_sanitizers sanitizers;
 
  private:
-  explicit stack_context(stack_memory memory) noexcept
-      : exceptions_of_thread_(exceptions_of_thread()), memory_(memory) {}
+  explicit stack_context(stack_memory memory) noexcept : memory_(memory) {}
 
-  fcontext_t resume_point_ = nullptr;  // of no meaning while the thread is here
-  exceptions_in_flight exceptions_;    // the same
-  exceptions_in_flight& exceptions_of_thread_;
-  [[no_unique_address]] stack_for_sanitizers sanitizers_;
   stack_memory memory_;  // none: the thread's own
 };
 
@@ -117,14 +96,14 @@ stack_context* stack_context::make_on(stack_memory memory, void (*begin)(transfe
   constexpr std::size_t room = (sizeof(stack_context) + alignment - 1) / alignment * alignment;
   static_assert(room < stack_memory::smallest / 8);
   auto* const made = ::new (memory.top() - room) stack_context(memory);
-  made->sanitizers_.begin(memory.bottom(), memory.size());
-  made->resume_point_ = make_fcontext(made, memory.size() - room, begin);
+  made->sanitizers.begin(memory.bottom(), memory.size());
+  made->resume_point = make_fcontext(made, memory.size() - room, begin);
   return made;
 }
 
 stack_memory stack_context::destroy(stack_context* context) noexcept {
   const stack_memory memory = context->memory_;
-  context->sanitizers_.end();
+  context->sanitizers.end();
   context->~stack_context();
   return memory;
 }
@@ -146,28 +125,44 @@ void stackful::give_stack_back() noexcept {
   this_thread().stacks.give_back(stack_context::destroy(std::exchange(own_, nullptr)));
 }
 
-// The whole life of the stack.
-void stackful::live(void* resumed_from) noexcept {
-  own_->arrive_from(*resumer_, resumed_from);
-  run();
-  finished_ = true;
-  inner_ = own_;
-  own_->end_with_switch_to(*resumer_);
-}
-
 void stackful::resume() noexcept {
   resumer_ = &current_stack();
+  exceptions_in_flight& exceptions = resumer_->exceptions_of_thread;
+  resumer_->exceptions = std::exchange(exceptions, inner_->exceptions);
   here = inner_;
-  const transfer_t back = resumer_->switch_to(*inner_, this);
-  here = resumer_;
-  resumer_->arrive_from(*inner_, back.fctx);
+  resumer_->sanitizers.leave_for(inner_->sanitizers);
+  const transfer_t back = jump_fcontext(inner_->resume_point, this);
+  inner_ = std::exchange(here, resumer_);
+  resumer_->sanitizers.arrive_from(inner_->sanitizers);
+  inner_->resume_point = back.fctx;
+  inner_->exceptions = std::exchange(exceptions, resumer_->exceptions);
 }
 
-void stackful::suspend() noexcept {
-  inner_ = here;
-  const transfer_t back = inner_->switch_to(*resumer_, nullptr);
-  inner_->arrive_from(*resumer_, back.fctx);
+// The whole life of the stack.
+void stackful::live(void* resumed_from) noexcept {
+  resumed_from_ = resumed_from;
+  own_->sanitizers.arrive_from(resumer_->sanitizers);
+  run();
+  finished_ = true;
+  own_->sanitizers.end_with_leaving_for(resumer_->sanitizers);
+  jump_fcontext(resumed_from_, nullptr);
 }
+
+#if RINGLET_ASAN || RINGLET_TSAN
+stackful::jumped stackful::jump_back(void* to, void* self) noexcept {
+  stack_context& from = *here;
+  stack_context& resumer = *static_cast<stackful*>(self)->resumer_;
+  from.sanitizers.leave_for(resumer.sanitizers);
+  const transfer_t back = jump_fcontext(to, nullptr);
+  from.sanitizers.arrive_from(resumer.sanitizers);
+  return {back.fctx, back.data};
+}
+const stackful::stack_jump stackful::leave_ = jump_back;
+#else
+// Why by way of void*: compilers warn of the result's other name. It is two pointers by any.
+const stackful::stack_jump stackful::leave_ =
+    reinterpret_cast<stackful::stack_jump>(reinterpret_cast<void*>(jump_fcontext));
+#endif
 
 // --- fiber_base
 
