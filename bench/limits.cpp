@@ -10,6 +10,9 @@
 #include <deque>
 #include <stdexcept>
 
+#if BENCH_FIBERS
+#include <boost/context/fiber.hpp>
+#endif
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,6 +251,49 @@ void run_children(int runs) {
   }
 }
 
+#if BENCH_FIBERS
+namespace context = boost::context;
+
+/// One stack, used again and again.
+struct same_stack {
+  void deallocate(context::stack_context&) noexcept {}
+};
+
+void jump_and_back(int runs) {
+  stopwatch watch("fiber, yield and back", runs);
+  bool go_on = true;
+  context::fiber other([&go_on](context::fiber&& back) {
+    while (go_on) back = std::move(back).resume();
+    return std::move(back);
+  });
+  other = std::move(other).resume();
+  while (watch.next()) {
+    watch.start();
+    for (long i = 0; i < many; ++i) other = std::move(other).resume();
+    watch.stop(many);
+  }
+  go_on = false;
+  other = std::move(other).resume();
+}
+
+void run_fibers(int runs) {
+  stopwatch watch("fiber, make and run", runs);
+  context::fixedsize_stack source(64 * 1024);
+  context::stack_context stack = source.allocate();
+  while (watch.next()) {
+    watch.start();
+    for (long i = 0; i < many; ++i) {
+      const context::preallocated place(stack.sp, stack.size, stack);
+      context::fiber(std::allocator_arg, place, same_stack(), [](context::fiber&& back) {
+        return std::move(back);
+      }).resume();
+    }
+    watch.stop(many);
+  }
+  source.deallocate(stack);
+}
+#endif
+
 void measure(int runs) {
   const auto with_watch = [runs](const char* row, auto begin) {
     stopwatch watch(row, runs);
@@ -266,6 +312,10 @@ void measure(int runs) {
   offload_at_once(runs, pool);
   offload_in_turn(runs, pool);
   run_children(runs);
+#if BENCH_FIBERS
+  jump_and_back(runs);
+  run_fibers(runs);
+#endif
 }
 
 }  // namespace

@@ -202,6 +202,32 @@ task<> run_children(int runs) {
   }
 }
 
+#if BENCH_FIBERS
+void yield_in_fiber() {
+  for (long i = 0; i < many / 2; ++i) fiber::await(yield_now());
+}
+
+void do_nothing_in_fiber() {}
+
+task<> yield_two_fibers(int runs) {
+  stopwatch watch("fiber, yield and back", runs);
+  while (watch.next()) {
+    watch.start();
+    co_await when_all(in_fiber(yield_in_fiber), in_fiber(yield_in_fiber));
+    watch.stop(many);
+  }
+}
+
+task<> run_fibers(int runs) {
+  stopwatch watch("fiber, make and run", runs);
+  while (watch.next()) {
+    watch.start();
+    for (long i = 0; i < many; ++i) co_await in_fiber(do_nothing_in_fiber);
+    watch.stop(many);
+  }
+}
+#endif
+
 task<> measure(int runs) {
   co_await await_ready_task(runs);
   co_await spawn_one(runs);
@@ -216,6 +242,10 @@ task<> measure(int runs) {
   co_await offload_at_once(runs);
   co_await offload_in_turn(runs);
   co_await run_children(runs);
+#if BENCH_FIBERS
+  co_await yield_two_fibers(runs);
+  co_await run_fibers(runs);
+#endif
 }
 
 }  // namespace
