@@ -166,13 +166,13 @@ const stackful::stack_jump stackful::leave_ =
 
 // --- fiber_base
 
-/// The wait of the driver: begins with running the function, and lasts as long as what that awaits.
+/// The wait of the stand-in: begins with running the function, and lasts as long as what that awaits.
 class fiber_base::turn {
  public:
   explicit turn(fiber_base& fiber) noexcept : fiber_(fiber) {}
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<task<>::promise_type> driver) noexcept {
-    fiber_.next_ = fiber_.driver_ = driver;
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
+    fiber_.next_ = fiber_.stand_in_ = stand_in;
     current_fiber = &fiber_;
     fiber_.resume();
     current_fiber = nullptr;
@@ -193,7 +193,7 @@ class fiber_base::counted {
   ~counted() { this_loop().fiber_ended(); }
 };
 
-task<> fiber_base::drive(std::size_t stack_size) {
+task<> fiber_base::stand_in(std::size_t stack_size) {
   take_stack(stack_size);
   const counted one_more;
   while (!finished()) co_await turn(*this);

@@ -40,16 +40,16 @@ void keep_stacks(std::size_t most) noexcept;
 
 namespace detail {
 
-/// A function with a stack of its own that awaits. A coroutine, its driver, stands in for it towards the scheduler and
-/// all that can be awaited: while the function waits, the driver is what is parked.
+/// A function with a stack of its own that awaits. A coroutine stands in for it towards the scheduler and all that can
+/// be awaited: while the function waits, its stand-in is what is parked.
 class fiber_base : private stackful {
  public:
-  /// Waits, on this fiber's stack, in the place of its driver.
+  /// Waits, on this fiber's stack, in the place of its stand-in.
   template <class Awaiter>
   void wait_for(Awaiter& awaiter, const std::source_location& here) {
-    driver_.promise().stand_in_for(here);
-    const std::coroutine_handle<> next = suspend_on(awaiter, driver_);
-    if (next == driver_) return;
+    stand_in_.promise().stand_in_for(here);
+    const std::coroutine_handle<> next = suspend_on(awaiter, stand_in_);
+    if (next == stand_in_) return;
     next_ = next;
     suspend();
   }
@@ -59,13 +59,13 @@ class fiber_base : private stackful {
   ~fiber_base() = default;
 
   /// Runs the function to its end. errors: os_error when there is no stack.
-  task<> drive(std::size_t stack_size);
+  task<> stand_in(std::size_t stack_size);
 
  private:
   class turn;
   class counted;
 
-  std::coroutine_handle<task<>::promise_type> driver_;
+  std::coroutine_handle<task<>::promise_type> stand_in_;
   std::coroutine_handle<> next_;  // what the scheduler is to go on with while the function waits
 };
 
@@ -80,7 +80,7 @@ class fiber_call final : private fiber_base {
 
   fiber_call(F& function, Args&... args) noexcept : function_(function), args_(std::move(args)...) {}
 
-  task<> run_to_end(std::size_t stack_size) { return drive(stack_size); }
+  task<> run_to_end(std::size_t stack_size) { return stand_in(stack_size); }
   outcome<result_type>& result() noexcept { return result_; }
 
  private:
