@@ -7,10 +7,13 @@
 #include <ringlet/ringlet.hpp>
 
 #include <array>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include <unistd.h>
 
 using namespace ringlet;
 using namespace std::chrono_literals;
@@ -27,6 +30,13 @@ struct on_purpose : std::runtime_error {
 task<int> fail_after(duration length, std::string why) {
   co_await sleep_for(length);
   throw on_purpose(why);
+}
+
+/// Of this process. units: bytes.
+std::size_t address_space() {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 /// Awaits at its leaves: the sum of all numbers below 2 to the power of `depth`.
@@ -381,9 +391,10 @@ TEST_CASE("fiber: the size of its stack is kept, rounded up, and must make sense
   });
 }
 
-TEST_CASE("fiber: a hundred thousand are suspended at once, and joined") {
+TEST_CASE("fiber: a hundred thousand are suspended at once, and joined; few of their stacks are kept") {
   if (sanitized) return kit::skip("a sanitizer keeps more for each stack than there is room for");
   static constexpr int many = 100'000;
+  const std::size_t before = address_space();
   simulation world;
   run(world.how(), []() -> task<> {
     int ended = 0;
@@ -402,6 +413,7 @@ TEST_CASE("fiber: a hundred thousand are suspended at once, and joined") {
     CHECK(ended == many);
     CHECK(this_scheduler().stats().most_fibers == many);
   });
+  CHECK(address_space() < before + (64 << 20));
 }
 
 TEST_CASE("fiber: a hundred thousand after one another, a hundred at a time, need the stacks of a hundred") {
