@@ -23,10 +23,18 @@ endpoint name_of(int fd, name_function ask, const char* operation) {
 
 }  // namespace
 
-unique_fd open_socket(const char* operation, const endpoint& for_address) {
-  unique_fd fd(::socket(for_address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+unique_fd open_socket(const char* operation, const endpoint& for_address, int type) {
+  unique_fd fd(::socket(for_address.family(), type | SOCK_CLOEXEC, 0));
   if (!fd) throw os_error(operation, for_address.to_string(), errno);
   return fd;
+}
+
+int bind_now(int fd, const endpoint& where) noexcept {
+  return ::bind(fd, where.data(), static_cast<socklen_t>(where.size())) == 0 ? 0 : errno;
+}
+
+int connect_now(int fd, const endpoint& to) noexcept {
+  return ::connect(fd, to.data(), static_cast<socklen_t>(to.size())) == 0 ? 0 : errno;
 }
 
 void set_option(int fd, int level, int option, int value, const char* name) {

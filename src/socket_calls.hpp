@@ -7,8 +7,12 @@
 
 namespace ringlet::detail {
 
-/// A stream socket for this address. operation: what it is for, in errors. errors: os_error.
-unique_fd open_socket(const char* operation, const endpoint& for_address);
+/// A socket for this address. operation: what it is for, in errors. type: SOCK_STREAM or the like. errors: os_error.
+unique_fd open_socket(const char* operation, const endpoint& for_address, int type);
+
+/// 0, or the errno value.
+int bind_now(int fd, const endpoint& where) noexcept;
+int connect_now(int fd, const endpoint& to) noexcept;
 
 /// errors: os_error with `name` for its operation.
 void set_option(int fd, int level, int option, int value, const char* name);

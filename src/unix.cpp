@@ -9,7 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,7 +19,7 @@ namespace {
 
 unique_fd open_local_socket(const char* operation, const endpoint& address) {
   if (!address.is_unix()) throw os_error(operation, address.to_string(), EAFNOSUPPORT);
-  return detail::open_socket(operation, address);
+  return detail::open_socket(operation, address, SOCK_STREAM);
 }
 
 // --- The file of a socket
@@ -37,14 +36,10 @@ bool is_socket_of_ours(const std::string& path) noexcept {
   return ::lstat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode) && found.st_uid == ::geteuid();
 }
 
-int connect_now(int fd, const endpoint& to) noexcept {
-  return ::connect(fd, to.data(), static_cast<socklen_t>(to.size())) == 0 ? 0 : errno;
-}
-
 // Kernel: a full queue is EAGAIN, another type of socket EPROTOTYPE; only where nobody is, it says refused.
 bool nobody_answers(const endpoint& where) {
   const unique_fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return probe && connect_now(probe.get(), where) == ECONNREFUSED;
+  return probe && detail::connect_now(probe.get(), where) == ECONNREFUSED;
 }
 
 bool removed_stale_socket(const endpoint& where) {
@@ -52,13 +47,9 @@ bool removed_stale_socket(const endpoint& where) {
   return !path.empty() && is_socket_of_ours(path) && nobody_answers(where) && ::unlink(path.c_str()) == 0;
 }
 
-int bind_now(int fd, const endpoint& where) noexcept {
-  return ::bind(fd, where.data(), static_cast<socklen_t>(where.size())) == 0 ? 0 : errno;
-}
-
 void bind_or_replace(int fd, const endpoint& where) {
-  int error = bind_now(fd, where);
-  if (error == EADDRINUSE && removed_stale_socket(where)) error = bind_now(fd, where);
+  int error = detail::bind_now(fd, where);
+  if (error == EADDRINUSE && removed_stale_socket(where)) error = detail::bind_now(fd, where);
   if (error != 0) throw os_error("bind", where.to_string(), error);
 }
 
@@ -111,33 +102,6 @@ class fd_message {
 
 namespace detail {
 
-passage::passage(socket& s, direction way) noexcept : stream_op(s, way, {io_code::poll, s.fd()}) {
-  request_.flags = way == direction::in ? POLLIN : POLLOUT;
-}
-
-bool passage::more_to_do(int) noexcept {
-  const int passed = pass();
-  const bool not_now = passed == -EAGAIN || is_interruption(passed);
-  outcome_ = not_now ? 0 : passed;
-  return not_now;
-}
-
-bool passage::passed_at_once() noexcept {
-  if (more_to_do(0)) return false;
-  end_with(0);
-  finish();
-  return true;
-}
-
-std::error_code passage::await_error() const noexcept {
-  return outcome_ < 0 ? std::error_code(-outcome_, std::generic_category()) : stream_op::await_error();
-}
-
-void passage::take_outcome() const {
-  take_result();
-  if (outcome_ < 0) throw make_error(-outcome_);
-}
-
 int fd_sending::pass() noexcept {
   fd_message message;
   message.put(fd_);
@@ -169,7 +133,7 @@ int fd_receiving::pass() noexcept {
 }
 
 unique_fd fd_receiving::await_resume() {
-  take_outcome();
+  take_size();
   return std::move(received_);
 }
 

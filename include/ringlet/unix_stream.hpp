@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ringlet/detail/connection.hpp>
+#include <ringlet/detail/passage.hpp>
 
 #include <cstdint>
 #include <utility>
@@ -11,32 +12,11 @@ namespace ringlet {
 
 namespace detail {
 
-/// One message of a byte and a descriptor. The driver waits until it can go; the message itself is a call of its own.
-class passage : public stream_op {
- public:
-  bool await_ready() noexcept { return stream_op::await_ready() || (within_budget() && passed_at_once()); }
-  std::error_code await_error() const noexcept;
-
- protected:
-  passage(socket& s, direction way) noexcept;
-
-  /// Sends or receives the message, without waiting. Gives 0 or more, or -errno.
-  virtual int pass() noexcept = 0;
-
-  /// errors: os_error.
-  void take_outcome() const;
-
- private:
-  bool more_to_do(int result) noexcept override;
-  bool passed_at_once() noexcept;
-
-  int outcome_ = 0;  // of pass()
-};
-
+/// One message of a byte and a descriptor.
 class [[nodiscard]] fd_sending final : public passage {
  public:
   fd_sending(socket& s, int fd) noexcept : passage(s, direction::out), fd_(fd) {}
-  void await_resume() const { take_outcome(); }
+  void await_resume() const { take_size(); }
 
  private:
   int pass() noexcept override;
