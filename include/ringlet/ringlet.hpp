@@ -40,6 +40,7 @@
 #include <ringlet/thread_pool.hpp>
 #include <ringlet/time.hpp>
 #include <ringlet/timeout.hpp>
+#include <ringlet/udp_socket.hpp>
 #include <ringlet/unix_listener.hpp>
 #include <ringlet/unix_stream.hpp>
 #include <ringlet/when_all.hpp>

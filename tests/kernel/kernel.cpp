@@ -103,6 +103,12 @@ full_listener::full_listener() : listener_(0) {
   }
 }
 
+bool v6_works() {
+  const unique_fd fd(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const endpoint loopback("::1", 0);
+  return fd && ::bind(fd.get(), loopback.data(), static_cast<socklen_t>(loopback.size())) == 0;
+}
+
 endpoint closed_port() {
   return local_name(bound_socket().get());
 }

@@ -89,6 +89,9 @@ class full_listener {
   std::vector<unique_fd> clients_;
 };
 
+/// True where there is an IPv6 loopback address.
+bool v6_works();
+
 /// An address on loopback where nobody listens.
 endpoint closed_port();
 

@@ -29,10 +29,6 @@ int first_unprivileged_port() {
   return port;
 }
 
-bool v6_works() {
-  return bind_failure(endpoint("::1", 0)).second == 0;
-}
-
 }  // namespace
 
 TEST_CASE("bind: an address in use is an error that names it") {
