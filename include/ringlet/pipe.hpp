@@ -18,6 +18,7 @@ class pipe_reader : private socket_stream {
 
   using socket_stream::close;
   using socket_stream::fd;
+  using socket_stream::observe;
   using socket_stream::read_exactly;
   using socket_stream::read_some;
   using socket_stream::receive;
@@ -33,6 +34,7 @@ class pipe_writer : private socket_stream {
 
   using socket_stream::close;
   using socket_stream::fd;
+  using socket_stream::observe;
   using socket_stream::write_all;
   using socket_stream::write_some;
 

@@ -4,8 +4,12 @@
 
 #include "kit/bytes.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
+
+#include <fcntl.h>
+#include <sys/socket.h>
 
 using namespace kernel;
 
@@ -41,6 +45,36 @@ task<> forward(From& from, To& to, std::size_t size) {
   const std::uint64_t moved = co_await ringlet::copy(from, to);
   CHECK(moved == size);
   co_await to.shutdown_send();
+}
+
+/// Copies into a pipe, and is cancelled again and again: every byte must arrive, once.
+template <class Source, class From>
+task<> expect_none_lost(Source& source, From& from) {
+  auto [target, to] = make_pipe();
+  co_await with_nursery([&, &input = target, &output = to](nursery& n) -> task<> {
+    n.spawn([&]() -> task<> { co_await send_pattern(source, large); });
+    n.spawn([&]() -> task<> { co_await expect_pattern(input, large); });
+    std::uint64_t moved_in_all = 0;
+    for (int round = 0; round < 100'000 && moved_in_all < large; ++round) {
+      std::uint64_t moved = 0;
+      co_await move_on_after(20us, ringlet::copy(from, output, moved));
+      moved_in_all += moved;
+    }
+    CHECK(moved_in_all == large);
+    co_await output.close();
+  });
+}
+
+/// Reads to the end.
+template <class Stream>
+task<std::string> rest_of(Stream& from) {
+  std::string text;
+  for (;;) {
+    const chunk received = co_await from.receive();
+    if (!received) break;
+    text += received.text();
+  }
+  co_return text;
 }
 
 /// source and target: connected streams; what goes into the first is copied, and comes out at the end of the last.
@@ -118,12 +152,7 @@ TEST_CASE("copy: both streams stay open, and may be used on") {
     const std::uint64_t moved = co_await ringlet::copy(reader, to);
     CHECK(moved == 4);
     co_await to.close();
-    std::string text;
-    for (;;) {
-      const chunk received = co_await target.receive();
-      if (!received) break;
-      text += received.text();
-    }
+    const std::string text = co_await rest_of(target);
     CHECK(text == "once more");
   });
 }
@@ -184,4 +213,188 @@ TEST_CASE("copy: one that waits for input can be cancelled, and what comes later
     const std::uint64_t later = co_await ringlet::copy(from, to);
     CHECK(later == 4);
   });
+}
+
+// --- Into pipes, within the kernel
+
+TEST_CASE("copy: one into a full pipe that is cancelled has taken nothing for which there was no room") {
+  in_time([]() -> task<> {
+    auto [from, source] = make_pipe();
+    auto [target, to] = make_pipe();
+    const std::string text = kit::pattern(50'000);
+    std::uint64_t moved = 0;
+    std::uint64_t moved_in_all = 0;
+    co_await source.write_all(text);
+    for (int round = 0; round < 3; ++round) {
+      const bool ended = co_await move_on_after(5ms, ringlet::copy(from, to, moved));
+      CHECK(!ended);
+      moved_in_all += moved;
+      if (round == 0) co_await source.write_all(text);
+    }
+    CHECK(moved_in_all > 0);
+    CHECK(moved_in_all < 2 * text.size());
+    co_await source.close();
+    co_await to.close();
+    const std::string taken = co_await rest_of(target);
+    const std::string left = co_await rest_of(from);
+    CHECK(taken.size() == moved_in_all);
+    CHECK(taken + left == text + text);
+  });
+}
+
+TEST_CASE("copy: one into a pipe that is cancelled again and again loses nothing") {
+  in_time([]() -> task<> {
+    auto [from, source] = make_pipe();
+    co_await expect_none_lost(source, from);
+  });
+  in_time([]() -> task<> {
+    connection c = co_await connect_pair();
+    co_await expect_none_lost(c.client, c.server);
+  });
+  in_time([]() -> task<> {
+    auto [one, other] = unix_stream::pair();
+    co_await expect_none_lost(one, other);
+  });
+}
+
+TEST_CASE("copy: a pipe that nobody reads any more is an error, and nothing of the source is lost") {
+  in_time([]() -> task<> {
+    auto [from, source] = make_pipe();
+    auto [target, to] = make_pipe();
+    pipe_reader& input = from;
+    pipe_writer& output = to;
+    co_await source.write_all("still there");
+    co_await source.close();
+    co_await target.close();
+    std::uint64_t moved = 7;
+    const auto copying = [&]() -> task<> { co_await ringlet::copy(input, output, moved); };
+    const auto error = co_await kit::thrown_by<os_error>(copying);
+    REQUIRE(error);
+    const std::string ends = "fd " + std::to_string(from.fd()) + " to fd " + std::to_string(to.fd());
+    CHECK(std::string(error->what()) == "splice " + ends + ": broken pipe");
+    CHECK(moved == 0);
+    const std::string left = co_await rest_of(input);
+    CHECK(left == "still there");
+  });
+}
+
+TEST_CASE("copy: what was read ahead comes first") {
+  in_time([]() -> task<> {
+    connection c = co_await connect_pair();
+    auto [target, to] = make_pipe();
+    const auto nothing = co_await move_on_after(1ms, c.server.receive());
+    CHECK_FALSE(nothing);
+    co_await c.client.write_all("ahead ");
+    co_await sleep_for(5ms);
+    co_await with_nursery([&, &from = c.server, &output = to](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await forward(from, output, 12); });
+      co_await yield_now();
+      co_await c.client.write_all("behind");
+      co_await c.client.shutdown_send();
+    });
+    const std::string text = co_await rest_of(target);
+    CHECK(text == "ahead behind");
+  });
+}
+
+TEST_CASE("copy: into a file that is open to append, which the kernel does not splice") {
+  in_time([]() -> task<> {
+    const folder here;
+    const std::string path = here / "log";
+    auto [from, source] = make_pipe();
+    pipe_writer to(unique_fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)));
+    co_await source.write_all("a line");
+    co_await source.close();
+    const std::uint64_t moved = co_await ringlet::copy(from, to);
+    CHECK(moved == 6);
+    file written = co_await file::open(path);
+    CHECK(written.size() == 6);
+  });
+}
+
+TEST_CASE("copy: urgent bytes of a peer neither end it nor hold it up") {
+  for (const int flags : {0, O_NONBLOCK}) {
+    in_time([&]() -> task<> {
+      connection c = co_await connect_pair();
+      auto [target, to] = make_pipe();
+      REQUIRE(::fcntl(c.server.fd(), F_SETFL, flags) == 0);
+      co_await with_nursery([&, &input = target, &output = to](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> { co_await forward(c.server, output, 12); });
+        co_await c.client.write_all("before ");
+        REQUIRE(::send(c.client.fd(), "!", 1, MSG_OOB) == 1);
+        co_await c.client.write_all("after");
+        std::string text(12, '\0');
+        co_await input.read_exactly(std::as_writable_bytes(std::span(text)));
+        CHECK(text == "before after");
+        co_await c.client.shutdown_send();
+      });
+    });
+  }
+}
+
+TEST_CASE("copy: a connection that is reset is an error, not the end") {
+  in_time([]() -> task<> {
+    connection c = co_await connect_pair();
+    auto [target, to] = make_pipe();
+    pipe_writer& output = to;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        co_await expect_error(ECONNRESET, [&]() -> task<> { co_await ringlet::copy(c.server, output); });
+      });
+      co_await sleep_for(5ms);
+      c.client.reset_on_close();
+      co_await c.client.close();
+    });
+  });
+}
+
+TEST_CASE("copy: while it waits for input others may write to the pipe, and while it waits for room they may not") {
+  in_time([]() -> task<> {
+    auto [from, source] = make_pipe();
+    auto [target, to] = make_pipe();
+    pipe_reader& input = from;
+    pipe_writer& output = to;
+    co_await with_nursery([&, &feed = source](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await ringlet::copy(input, output); });
+      co_await sleep_for(5ms);
+      co_await output.write_all("by hand");
+      std::array<std::byte, 8> buffer;
+      co_await expect_error(EBUSY, [&]() -> task<> { co_await input.read_some(buffer); });
+      co_await feed.write_all(kit::pattern(50'000));
+      co_await sleep_for(5ms);
+      co_await feed.write_all(kit::pattern(50'000));
+      co_await sleep_for(5ms);
+      co_await expect_error(EBUSY, [&]() -> task<> { co_await output.write_all("too"); });
+      n.cancel();
+    });
+    co_await to.close();
+    const std::string text = co_await rest_of(target);
+    CHECK(text.starts_with("by hand"));
+  });
+}
+
+TEST_CASE("copy: closing either end ends it, whatever it waits for") {
+  for (const bool full : {false, true}) {
+    for (const bool close_source : {false, true}) {
+      in_time([&]() -> task<> {
+        auto [from, source] = make_pipe();
+        auto [target, to] = make_pipe();
+        pipe_reader& input = from;
+        pipe_writer& output = to;
+        if (full) {
+          fill(output.fd());
+          co_await source.write_all("no room");
+        }
+        co_await with_nursery([&, &feed = source](nursery& n) -> task<> {
+          n.spawn([&]() -> task<> {
+            co_await expect_error(EBADF, [&]() -> task<> { co_await ringlet::copy(input, output); });
+          });
+          co_await sleep_for(5ms);
+          if (close_source) co_await input.close();
+          if (!close_source) co_await output.close();
+          if (!close_source && !full) co_await feed.write_all("for nobody");
+        });
+      });
+    }
+  }
 }
