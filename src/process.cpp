@@ -3,6 +3,7 @@
 #include <ringlet/process.hpp>
 
 #include <ringlet/cancel.hpp>
+#include <ringlet/detail/check.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/timeout.hpp>
 
@@ -72,7 +73,57 @@ void child::send_signal(int number) {
 
 task<child> spawn(cmd what) {
   co_await checkpoint();
-  co_return launcher::start(what);
+  co_return launcher::start(std::move(what));
+}
+
+// --- child_pipeline
+
+child_pipeline::~child_pipeline() {
+  delete state_;
+}
+
+pipe_writer& child_pipeline::in() {
+  return end_of_pipe(state_->streams.in, "input");
+}
+pipe_reader& child_pipeline::out() {
+  return end_of_pipe(state_->streams.out, "output");
+}
+pipe_reader& child_pipeline::err() {
+  return end_of_pipe(state_->streams.err, "error output");
+}
+std::size_t child_pipeline::size() const noexcept {
+  return state_->stages.size();
+}
+child& child_pipeline::stage(std::size_t number) noexcept {
+  RINGLET_CHECK(number < size(), "stage {} of a pipeline of {}", number, size());
+  return state_->stages[number];
+}
+std::optional<completed> child_pipeline::poll() {
+  return state_->poll();
+}
+task<completed> child_pipeline::wait() {
+  return state_->wait();
+}
+task<completed> child_pipeline::stop() {
+  co_return co_await shield(state_->stop());
+}
+task<completed> child_pipeline::communicate(std::string input) {
+  return state_->communicate(std::move(input));
+}
+
+void child_pipeline::terminate() {
+  send_signal(SIGTERM);
+}
+void child_pipeline::kill() {
+  send_signal(SIGKILL);
+}
+void child_pipeline::send_signal(int number) {
+  state_->send_signal(number);
+}
+
+task<child_pipeline> spawn(pipeline stages) {
+  co_await checkpoint();
+  co_return launcher::start(std::move(stages.stages_));
 }
 
 // --- Running to the end
@@ -95,8 +146,10 @@ pipeline operator|(pipeline stages, cmd next) {
 class job_of_run {
  public:
   static task<completed> run(std::vector<cmd> stages) {
-    job_of_run job(std::move(stages));
-    co_return co_await job.run_and_capture();
+    job_of_run job(stages);
+    co_await checkpoint();
+    child_pipeline children = launcher::start(std::move(stages));
+    co_return co_await job.run_to_the_end(children);
   }
   static task<completed> run(pipeline stages) { return run(std::move(stages.stages_)); }
 
@@ -110,100 +163,43 @@ class job_of_run {
  private:
   static constexpr auto after_the_end = std::chrono::milliseconds(100);
 
-  explicit job_of_run(std::vector<cmd> stages) : stages_(std::move(stages)) {}
+  explicit job_of_run(std::vector<cmd>& stages) {
+    for (cmd& stage : stages) {
+      if (!stage.err_) stage.err(stdio::pipe());
+      name_ += (name_.empty() ? "" : " | ") + stage.argv_.front();
+      time_limit_ = std::min(time_limit_, stage.timeout_);
+      checks_ = checks_ || stage.check_;
+    }
+    cmd& last = stages.back();
+    if (!last.out_) last.out(stdio::pipe());
+  }
 
-  task<completed> run_and_capture() {
-    co_await checkpoint();
-    start_all();
+  task<completed> run_to_the_end(child_pipeline& children) const {
     outcome<std::optional<completed>> result;
     {
-      auto work = move_on_after(time_limit(), communicate());
+      auto work = move_on_after(time_limit_, children.communicate());
       result = co_await as_outcome(std::move(work));
     }
-    if (!result.has_value()) co_await stop_all();
+    if (!result.has_value()) co_await children.stop();
     std::optional<completed> done = result.take();
     if (!done) {
-      completed late = co_await stop_late();
-      throw timed_out(name(), std::move(late));
+      completed late = co_await stop_late(children);
+      throw timed_out(name_, std::move(late));
     }
-    const bool checked = std::any_of(stages_.begin(), stages_.end(), [](const cmd& c) { return c.check_; });
-    if (checked && !done->ok()) throw called_process_error(name(), std::move(*done));
+    if (checks_ && !done->ok()) throw called_process_error(name_, std::move(*done));
     co_return std::move(*done);
   }
 
-  // Those that have begun are killed and reaped when a later one cannot begin.
-  void start_all() {
-    unique_fd from_before;
-    detail::raw_pipe errors;
-    for (cmd& stage : stages_) {
-      const bool is_last = &stage == &stages_.back();
-      if (from_before) stage.in(stdio::fd(from_before.get()));
-      detail::raw_pipe to_next;
-      if (!is_last) {
-        to_next.open();
-        stage.out(stdio::fd(to_next.writing.get()));
-      } else if (!stage.out_) {
-        stage.out(stdio::pipe());
-      }
-      const bool captures_errors = !stage.err_ || stage.err_->kind_ == stdio::kind::pipe;
-      if (captures_errors && !errors.writing) errors.open();
-      if (captures_errors) stage.err(stdio::fd(errors.writing.get()));
-      children_.push_back(launcher::start(stage));
-      from_before = std::move(to_next.reading);
-    }
-    streams_.in = std::move(children_.front().state_->streams.in);
-    streams_.out = std::move(children_.back().state_->streams.out);
-    if (errors.reading) streams_.err.emplace(std::move(errors.reading));
-  }
-
-  duration time_limit() const noexcept {
-    duration shortest = duration::max();
-    for (const cmd& stage : stages_) shortest = std::min(shortest, stage.timeout_);
-    return shortest;
-  }
-
-  std::string name() const {
-    std::string text;
-    for (const cmd& stage : stages_) text += (text.empty() ? "" : " | ") + stage.argv_.front();
-    return text;
-  }
-
-  task<completed> communicate() {
-    co_await streams_.go_on(std::move(stages_.front().input_).value_or(std::string()));
-    for (child& each : children_) co_await each.wait();
-    co_return ends();
-  }
-
-  /// Only when all have ended.
-  completed ends() {
-    completed result(*children_.back().poll());
-    result.stages.clear();
-    for (child& each : children_) {
-      result.stages.push_back(*each.poll());
-      if (!result.stages.back().ok()) result.status = result.stages.back();
-    }
-    streams_.give_captured(result);
-    return result;
-  }
-
-  task<> stop_all() {
-    const auto all = [this](nursery& n) -> task<> {
-      for (child& each : children_) n.spawn([](child* c) -> task<> { co_await c->stop(); }, borrowed(&each));
-      co_return;
-    };
-    co_await shield(with_nursery(all));
-  }
-
   // What they write while they are being stopped is captured as well; but nobody waits long for what others hold open.
-  task<completed> stop_late() {
-    co_await stop_all();
-    co_await shield(move_on_after(after_the_end, streams_.go_on({})));
-    co_return ends();
+  static task<completed> stop_late(child_pipeline& children) {
+    co_await children.stop();
+    co_await shield(move_on_after(after_the_end, children.state_->streams.go_on({})));
+    co_return children.state_->ends_and_captured();
   }
 
-  std::vector<cmd> stages_;
-  std::vector<child> children_;
-  detail::transfers streams_;
+  std::string name_;
+  duration time_limit_ = duration::max();
+  bool checks_ = false;
 };
 
 namespace {

@@ -87,8 +87,8 @@ void process_handle::send_to_all(int signal) noexcept {
 
 // --- transfers
 
-task<> transfers::go_on(std::string input) {
-  if (!input_) input_ = std::move(input);
+task<> transfers::go_on(std::string usual_input) {
+  if (!input) input = std::move(usual_input);
   const auto all = [this](nursery& n) -> task<> {
     n.spawn([this] { return feed(); });
     n.spawn([this] { return drain(out, out_text_); });
@@ -105,7 +105,7 @@ void transfers::give_captured(completed& to) noexcept {
 
 task<> transfers::feed() {
   if (!in) co_return;
-  const std::string_view rest = std::string_view(*input_).substr(fed_);
+  const std::string_view rest = std::string_view(*input).substr(fed_);
   std::size_t sent = 0;
   const ringlet::detail::added_at_end counted(fed_, sent);  // also when this is cancelled
   try {
@@ -177,6 +177,58 @@ task<completed> running::communicate(std::string input) {
   completed result(end);
   streams.give_captured(result);
   co_return result;
+}
+
+// --- running_pipeline
+
+std::optional<completed> running_pipeline::poll() {
+  completed result(status::of_exit(0));
+  result.stages.clear();
+  for (child& each : stages) {
+    const std::optional<status> end = each.poll();
+    if (!end) return {};
+    result.stages.push_back(*end);
+    if (!end->ok()) result.status = *end;
+  }
+  return result;
+}
+
+task<completed> running_pipeline::wait() {
+  for (child& each : stages) co_await each.wait();
+  co_return *poll();
+}
+
+task<completed> running_pipeline::stop() {
+  const auto all = [this](nursery& n) -> task<> {
+    for (child& each : stages) n.spawn([](child* c) -> task<> { co_await c->stop(); }, borrowed(&each));
+    co_return;
+  };
+  co_await with_nursery(all);
+  co_return *poll();
+}
+
+task<completed> running_pipeline::communicate(std::string input) {
+  co_await streams.go_on(std::move(input));
+  co_await wait();
+  co_return ends_and_captured();
+}
+
+completed running_pipeline::ends_and_captured() {
+  completed result = *poll();
+  streams.give_captured(result);
+  return result;
+}
+
+void running_pipeline::send_signal(int number) {
+  std::exception_ptr refused;
+  for (child& each : stages) {
+    try {
+      each.send_signal(number);
+    } catch (const os_error&) {
+      refused = std::current_exception();
+    }
+  }
+  if (refused) std::rethrow_exception(refused);
 }
 
 }  // namespace ringlet::process::detail

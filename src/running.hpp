@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ringlet::process::detail {
 
@@ -48,17 +49,19 @@ class transfers {
   std::optional<pipe_reader> out;  // the same
   std::optional<pipe_reader> err;
 
-  /// Writes and reads until all pipes are closed. cancel: safe; another call goes on, with the first one's input.
-  task<> go_on(std::string input);
+  /// Writes and reads until all pipes are closed. usual_input: counts unless there is one. cancel: safe; another call
+  /// goes on.
+  task<> go_on(std::string usual_input);
 
   void give_captured(completed& to) noexcept;
+
+  std::optional<std::string> input;  // empty: not told yet
 
  private:
   task<> feed();
   static task<> drain(std::optional<pipe_reader>& from, std::string& to);
 
-  std::optional<std::string> input_;  // empty: not told yet
-  std::uint64_t fed_ = 0;  // bytes of it that were written
+  std::uint64_t fed_ = 0;  // bytes of the input that were written
   std::string out_text_;
   std::string err_text_;
 };
@@ -85,6 +88,22 @@ class running {
 
   process_handle process_;
   kill_policy policy_;
+};
+
+/// What a pipeline of children is behind its handle.
+class running_pipeline {
+ public:
+  std::optional<completed> poll();
+  task<completed> wait();
+  task<completed> stop();
+  task<completed> communicate(std::string input);
+  void send_signal(int number);
+
+  /// Only when all have ended.
+  completed ends_and_captured();
+
+  std::vector<child> stages;
+  transfers streams;
 };
 
 }  // namespace ringlet::process::detail

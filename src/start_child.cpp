@@ -94,7 +94,7 @@ class standard_streams {
   std::vector<unique_fd> opened_;  // the child's
 };
 
-child launcher::start(const cmd& what) {
+child launcher::start(cmd what) {
   standard_streams streams(what);
   detail::launch_plan plan = plan_of(what);
   plan.standard = streams.numbers;
@@ -106,6 +106,34 @@ child launcher::start(const cmd& what) {
   if (in) state->streams.in.emplace(std::move(in));
   if (out) state->streams.out.emplace(std::move(out));
   if (err) state->streams.err.emplace(std::move(err));
+  state->streams.input = std::move(what.input_);
+  return started;
+}
+
+child_pipeline launcher::start(std::vector<cmd> stages) {
+  auto* state = new detail::running_pipeline;
+  child_pipeline started(state);
+  unique_fd from_before;
+  detail::raw_pipe errors;
+  for (cmd& stage : stages) {
+    if (from_before) stage.in(stdio::fd(from_before.get()));
+    detail::raw_pipe to_next;
+    if (&stage != &stages.back()) {
+      to_next.open();
+      stage.out(stdio::fd(to_next.writing.get()));
+    }
+    if (stage.err_ && stage.err_->kind_ == stdio::kind::pipe) {
+      if (!errors.writing) errors.open();
+      stage.err(stdio::fd(errors.writing.get()));
+    }
+    state->stages.push_back(start(std::move(stage)));
+    from_before = std::move(to_next.reading);
+  }
+  detail::transfers& first = state->stages.front().state_->streams;
+  state->streams.in = std::move(first.in);
+  state->streams.input = std::move(first.input);
+  state->streams.out = std::move(state->stages.back().state_->streams.out);
+  if (errors.reading) state->streams.err.emplace(std::move(errors.reading));
   return started;
 }
 

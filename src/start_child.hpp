@@ -22,11 +22,14 @@ class raw_pipe {
 
 }  // namespace detail
 
-/// Starts what a cmd describes.
+/// Starts what a cmd describes, or several.
 class launcher {
  public:
   /// errors: os_error; std::invalid_argument.
-  static child start(const cmd& what);
+  static child start(cmd what);
+
+  /// Each reads what the one before writes. errors: as start() of one; then none is left.
+  static child_pipeline start(std::vector<cmd> stages);
 
  private:
   static detail::launch_plan plan_of(const cmd& what);

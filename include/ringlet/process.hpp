@@ -63,7 +63,7 @@ class stdio {
 
  private:
   friend class standard_streams;
-  friend class job_of_run;
+  friend class launcher;
   enum class kind : unsigned char { pipe, inherit, null, file, fd, to_stdout };
   explicit stdio(kind k, std::string path = {}, int fd = -1) : kind_(k), path_(std::move(path)), fd_(fd) {}
 
@@ -116,7 +116,7 @@ class cmd {
   /// The child's working directory. default: the parent's.
   cmd& cwd(std::string path);
 
-  /// What the child reads as its input: in() becomes a pipe.
+  /// What the child reads as its input: in() becomes a pipe, which run() and communicate() feed.
   cmd& input(std::string bytes);
   /// default: inherit.
   cmd& in(stdio where);
@@ -166,7 +166,7 @@ struct completed {
   explicit completed(process::status s) : status(s), stages{s} {}
 
   process::status status;               // of a pipeline: that of the last stage which failed, or of the last one
-  std::string out;                      // empty unless it was a pipe
+  std::string out;                      // what run() or communicate() has read; empty unless it was a pipe
   std::string err;                      // the same; a pipeline's stages all write here
   std::vector<process::status> stages;  // of a pipeline; else one
 
@@ -177,6 +177,7 @@ struct completed {
 namespace detail {
 
 class running;
+class running_pipeline;
 
 /// What an exception says of children. Why shared: exceptions are copied, and that must not throw.
 class shared_result {
@@ -240,9 +241,9 @@ class child {
   /// Waits for its end; any number of tasks may, and again. cancel: safe; it runs on.
   task<status> wait();
 
-  /// Writes `input` to its pipe and closes that, reads its other pipes to their ends, and waits for its end. A child
-  /// that does not read its input is no error. Its output ends when all have closed it who had it, its own children
-  /// included. cancel: safe; a later communicate() goes on where this one ended, with the same input.
+  /// Writes `input`, or the cmd's own, to its pipe and closes that, reads its other pipes to their ends, and waits for
+  /// its end. A child that does not read its input is no error. Its output ends when all have closed it who had it, its
+  /// own children included. cancel: safe; a later communicate() goes on where this one ended, with the same input.
   task<completed> communicate(std::string input = {});
 
   /// errors: os_error. One that has ended is no error.
@@ -256,7 +257,6 @@ class child {
 
  private:
   friend class launcher;
-  friend class job_of_run;
   explicit child(detail::running* state) noexcept : state_(state) {}
 
   detail::running* state_;  // null after a move
@@ -275,6 +275,8 @@ task<completed> run(cmd what);
 /// What it writes to its output. errors: as run() of a cmd with check().
 task<std::string> check_output(cmd what);
 
+class child_pipeline;
+
 /// Programs that each read what the one before writes: cmd("a") | cmd("b") | cmd("c"). errors: of `|`:
 /// std::invalid_argument where the output, or the input, is to go elsewhere.
 class pipeline {
@@ -284,12 +286,63 @@ class pipeline {
 
  private:
   friend class job_of_run;
+  friend task<child_pipeline> spawn(pipeline stages);
   pipeline() = default;
   std::vector<cmd> stages_;
 };
 
 pipeline operator|(cmd first, cmd second);
 pipeline operator|(pipeline stages, cmd next);
+
+/// The running children of a pipeline. When it is destroyed, those that still run are killed, and reaped. threads: the
+/// loop's. lifetime: outlives the awaits of its members.
+class child_pipeline {
+ public:
+  child_pipeline(child_pipeline&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  child_pipeline& operator=(child_pipeline&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~child_pipeline();
+
+  /// The parent's ends of the pipes: to the first stage; from the last one; from all whose err() is to be a pipe.
+  /// errors: std::logic_error where that one is no pipe.
+  pipe_writer& in();
+  pipe_reader& out();
+  pipe_reader& err();
+
+  /// The number of stages.
+  std::size_t size() const noexcept;
+  /// The child of one stage, without its pipes; 0 is the first.
+  child& stage(std::size_t number) noexcept;
+
+  /// Every stage's status, if all have ended. Never suspends.
+  std::optional<completed> poll();
+  /// Waits until all have ended; any number of tasks may, and again. cancel: safe; they run on.
+  task<completed> wait();
+  /// As that of a child. cancel: as that of a child.
+  task<completed> communicate(std::string input = {});
+
+  /// To all that have not ended. errors: os_error, when all others have got it.
+  void send_signal(int number);
+  /// SIGTERM.
+  void terminate();
+  /// SIGKILL.
+  void kill();
+  /// Stops all at once, each as its kill policy says. cancel: shielded; they end soon.
+  task<completed> stop();
+
+ private:
+  friend class launcher;
+  friend class job_of_run;
+  explicit child_pipeline(detail::running_pipeline* state) noexcept : state_(state) {}
+
+  detail::running_pipeline* state_;  // null after a move
+};
+
+/// Starts all stages, which run side by side. errors: as spawn() of a cmd; then none is left. cancel: before one
+/// starts; then none is left.
+task<child_pipeline> spawn(pipeline stages);
 
 /// Runs all stages side by side. The shortest timeout() and any check() count for all; out() is the last one's, err()
 /// each stage's own. errors: as run() of a cmd. cancel: as run() of a cmd.

@@ -140,6 +140,17 @@ TEST_CASE("communicate: goes on after a timeout, without losing a byte either wa
   });
 }
 
+TEST_CASE("communicate: feeds the input that the command has, else its own") {
+  in_time([]() -> task<> {
+    process::child cat = co_await process::spawn(cmd("cat").input("the command's own").out(stdio::pipe()));
+    completed done = co_await cat.communicate();
+    CHECK(done.out == "the command's own");
+    cat = co_await process::spawn(dialogue());
+    done = co_await cat.communicate("its own");
+    CHECK(done.out == "its own");
+  });
+}
+
 TEST_CASE("child: the end of a pipe that it does not have is a logic_error") {
   in_time([]() -> task<> {
     process::child plain = co_await process::spawn(cmd("true"));

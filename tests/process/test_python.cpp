@@ -96,6 +96,13 @@ TEST_CASE("as in Python: pipelines, descriptors") {
     auto done = co_await process::run(cmd("echo", "b\na") | cmd("sort"));
     CHECK(done.out == "a\nb\n");
 
+    auto r = co_await process::spawn(cmd("cat").in(stdio::pipe()) | cmd("sort").out(stdio::pipe()));
+    co_await r.in().write_all("b\na\n");
+    done = co_await r.communicate();
+    CHECK(done.out == "a\nb\n");
+    const auto ended = co_await r.wait();
+    CHECK(ended.stages.size() == 2);
+
     done = co_await process::run(cmd("test", "-e", "/proc/self/fd/" + std::to_string(fd.get())).pass_fd(fd.get()));
     CHECK(done.ok());
 
