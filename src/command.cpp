@@ -109,7 +109,7 @@ cmd& cmd::pass_fd(int fd) {
 }
 
 cmd& cmd::kill_policy(process::kill_policy how) {
-  policy_ = how;
+  policy_ = std::move(how);
   return *this;
 }
 

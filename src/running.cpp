@@ -165,8 +165,9 @@ task<> running::ended() {
 task<status> running::stop() {
   if (!poll()) {
     process_.send_to_all(policy_.first_signal());
-    co_await move_on_after(policy_.grace(), ended());
+    const bool in_time = co_await move_on_after(policy_.grace(), ended());
     process_.send_to_all(SIGKILL);
+    if (!in_time && policy_.on_kill_) policy_.on_kill_(process_.pid(), program_);
   }
   co_return co_await wait();
 }

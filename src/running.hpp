@@ -69,7 +69,8 @@ class transfers {
 /// What a child is behind its handle. Kills and reaps at its end.
 class running {
  public:
-  running(process_handle process, const kill_policy& policy) : process_(std::move(process)), policy_(policy) {}
+  running(process_handle process, std::string program, kill_policy policy) noexcept
+      : process_(std::move(process)), program_(std::move(program)), policy_(std::move(policy)) {}
   running(const running&) = delete;
   running& operator=(const running&) = delete;
   ~running();
@@ -87,6 +88,7 @@ class running {
   task<> ended();
 
   process_handle process_;
+  std::string program_;
   kill_policy policy_;
 };
 

@@ -100,7 +100,7 @@ child launcher::start(cmd what) {
   plan.standard = streams.numbers;
   detail::launched begun = detail::launch(plan);
   detail::process_handle process(begun.pid, std::move(begun.pidfd), what.new_group_ || what.new_session_);
-  auto* state = new detail::running(std::move(process), what.policy_);
+  auto* state = new detail::running(std::move(process), std::move(what.argv_.front()), std::move(what.policy_));
   child started(state);
   auto& [in, out, err] = streams.parents_ends;
   if (in) state->streams.in.emplace(std::move(in));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/hook.hpp>
 #include <ringlet/error.hpp>
 #include <ringlet/pipe.hpp>
 #include <ringlet/task.hpp>
@@ -72,16 +73,32 @@ class stdio {
   int fd_;
 };
 
+namespace detail {
+class running;
+class running_pipeline;
+}  // namespace detail
+
 /// How a process is stopped that has to end: a signal, time to follow it, then SIGKILL.
 class kill_policy {
  public:
+  /// units: as of term_then_kill().
   kill_policy(int first_signal, duration grace) noexcept : signal_(first_signal), grace_(grace) {}
   int first_signal() const noexcept { return signal_; }
   duration grace() const noexcept { return grace_; }
 
+  /// Called with its number and its program's name when a process has outlasted the grace, once SIGKILL is sent; must
+  /// not throw. default: nobody is told.
+  kill_policy& on_kill(ringlet::detail::hook<void(int, std::string_view)> hook) noexcept {
+    on_kill_ = std::move(hook);
+    return *this;
+  }
+
  private:
+  friend class detail::running;
+
   int signal_;
   duration grace_;
+  ringlet::detail::hook<void(int, std::string_view)> on_kill_;
 };
 
 /// SIGTERM, and SIGKILL after `grace`. units: nanoseconds; any std::chrono duration converts.
@@ -175,9 +192,6 @@ struct completed {
 };
 
 namespace detail {
-
-class running;
-class running_pipeline;
 
 /// What an exception says of children. Why shared: exceptions are copied, and that must not throw.
 class shared_result {

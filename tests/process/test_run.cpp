@@ -106,6 +106,46 @@ TEST_CASE("run: who ignores SIGTERM is killed after the grace period") {
   });
 }
 
+TEST_CASE("kill_policy: tells of each process that had to be killed, and of no other") {
+  in_time([]() -> task<> {
+    std::vector<std::string> told;
+    const auto how = process::term_then_kill(200ms).on_kill([&](int pid, std::string_view program) {
+      told.push_back(std::string(program) + (::kill(pid, 0) == 0 ? " is there" : " is gone"));
+    });
+    const auto stop_when_it_speaks = [](cmd what) -> task<process::status> {
+      process::child talker = co_await process::spawn(what.out(stdio::pipe()));
+      co_await talker.out().receive();
+      co_return co_await talker.stop();
+    };
+    process::status end = co_await stop_when_it_speaks(sh("echo; sleep 60").kill_policy(how));
+    CHECK(end.signal() == SIGTERM);
+    end = co_await stop_when_it_speaks(sh("echo; exit 3").kill_policy(how));
+    CHECK(told.empty());
+    end = co_await stop_when_it_speaks(sh("trap '' TERM; echo; while :; do sleep 0.05; done").kill_policy(how));
+    CHECK(end.signal() == SIGKILL);
+    CHECK(told == std::vector<std::string>{"/bin/sh is there"});
+
+    bool late = false;
+    try {
+      auto deaf = sh("trap '' TERM; while :; do sleep 0.05; done").timeout(200ms).kill_policy(how);
+      co_await process::run(std::move(deaf));
+    } catch (const process::timed_out&) {
+      late = true;
+    }
+    CHECK(late);
+    CHECK(told.size() == 2);
+  });
+}
+
+TEST_CASE("kill_policy: begins with any signal") {
+  in_time([]() -> task<> {
+    const process::kill_policy interrupt(SIGINT, 10s);
+    process::child sleeping = co_await process::spawn(cmd("sleep", "60").kill_policy(interrupt));
+    const process::status end = co_await sleeping.stop();
+    CHECK(end.signal() == SIGINT);
+  });
+}
+
 TEST_CASE("run: who cleans up on SIGTERM is given the time, and what it says then is captured") {
   in_time([]() -> task<> {
     std::optional<completed> captured;
