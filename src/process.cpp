@@ -72,8 +72,7 @@ void child::send_signal(int number) {
 }
 
 task<child> spawn(cmd what) {
-  co_await checkpoint();
-  co_return launcher::start(std::move(what));
+  return launcher::start(std::move(what));
 }
 
 // --- child_pipeline
@@ -122,8 +121,7 @@ void child_pipeline::send_signal(int number) {
 }
 
 task<child_pipeline> spawn(pipeline stages) {
-  co_await checkpoint();
-  co_return launcher::start(std::move(stages.stages_));
+  return launcher::start(std::move(stages.stages_));
 }
 
 // --- Running to the end
@@ -147,8 +145,7 @@ class job_of_run {
  public:
   static task<completed> run(std::vector<cmd> stages) {
     job_of_run job(stages);
-    co_await checkpoint();
-    child_pipeline children = launcher::start(std::move(stages));
+    child_pipeline children = co_await launcher::start(std::move(stages));
     co_return co_await job.run_to_the_end(children);
   }
   static task<completed> run(pipeline stages) { return run(std::move(stages.stages_)); }

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: MIT
 #include "start_child.hpp"
 
+#include <ringlet/cancel.hpp>
+#include <ringlet/mutex.hpp>
+#include <ringlet/sleep.hpp>
+
 #include "running.hpp"
 
 #include <algorithm>
@@ -94,7 +98,21 @@ class standard_streams {
   std::vector<unique_fd> opened_;  // the child's
 };
 
-child launcher::start(cmd what) {
+namespace {
+
+// Why: the loop stands still while a child starts. Starts that follow each other in one turn would add up.
+thread_local mutex turn_to_start;
+
+}  // namespace
+
+task<child> launcher::start(cmd what) {
+  const mutex::guard mine = co_await turn_to_start.lock();
+  co_await yield_now();
+  co_await checkpoint();
+  co_return start_now(std::move(what));
+}
+
+child launcher::start_now(cmd what) {
   standard_streams streams(what);
   detail::launch_plan plan = plan_of(what);
   plan.standard = streams.numbers;
@@ -110,7 +128,7 @@ child launcher::start(cmd what) {
   return started;
 }
 
-child_pipeline launcher::start(std::vector<cmd> stages) {
+task<child_pipeline> launcher::start(std::vector<cmd> stages) {
   auto* state = new detail::running_pipeline;
   child_pipeline started(state);
   unique_fd from_before;
@@ -126,7 +144,7 @@ child_pipeline launcher::start(std::vector<cmd> stages) {
       if (!errors.writing) errors.open();
       stage.err(stdio::fd(errors.writing.get()));
     }
-    state->stages.push_back(start(std::move(stage)));
+    state->stages.push_back(co_await start(std::move(stage)));
     from_before = std::move(to_next.reading);
   }
   detail::transfers& first = state->stages.front().state_->streams;
@@ -134,7 +152,7 @@ child_pipeline launcher::start(std::vector<cmd> stages) {
   state->streams.input = std::move(first.input);
   state->streams.out = std::move(state->stages.back().state_->streams.out);
   if (errors.reading) state->streams.err.emplace(std::move(errors.reading));
-  return started;
+  co_return started;
 }
 
 detail::launch_plan launcher::plan_of(const cmd& what) {

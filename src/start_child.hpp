@@ -22,16 +22,18 @@ class raw_pipe {
 
 }  // namespace detail
 
-/// Starts what a cmd describes, or several.
+/// Starts what a cmd describes, or several. At most one child of a loop starts in a turn.
 class launcher {
  public:
-  /// errors: os_error; std::invalid_argument.
-  static child start(cmd what);
+  /// errors: os_error; std::invalid_argument. cancel: before it starts.
+  static task<child> start(cmd what);
 
-  /// Each reads what the one before writes. errors: as start() of one; then none is left.
-  static child_pipeline start(std::vector<cmd> stages);
+  /// Each reads what the one before writes. errors: as start() of one; then none is left. cancel: before one starts;
+  /// then none is left.
+  static task<child_pipeline> start(std::vector<cmd> stages);
 
  private:
+  static child start_now(cmd what);
   static detail::launch_plan plan_of(const cmd& what);
   static std::vector<std::string> environment_of(const cmd& what);
 };

@@ -276,7 +276,8 @@ class child {
   detail::running* state_;  // null after a move
 };
 
-/// Starts the program. The loop stands still until the new program has begun, some hundred microseconds.
+/// Starts the program. The loop stands still until the new program has begun, some hundred microseconds; at most one
+/// starts in a turn, in the order of asking, so that others run in between.
 /// errors: os_error, "exec nosuch: no such file or directory", "chdir /nosuch: ..."; then nothing is left behind.
 /// cancel: before it starts. source: vfork(2), pidfd_open(2).
 task<child> spawn(cmd what);

@@ -210,38 +210,118 @@ TEST_CASE("run: where SIGCHLD is ignored, the end is told and the status unknown
   ::sigaction(SIGCHLD, &before, nullptr);
 }
 
-TEST_CASE("run: 500 children, 50 at a time, while a ticker stays on time") {
-  in_time([]() -> task<> {
-    semaphore places(50);
-    int right = 0;
-    bool over = false;
-    duration worst{0};
-    auto one = [&](int number) -> task<> {
-      co_await places.acquire();
-      const completed done = co_await process::run(cmd("/bin/sh", "-c", "exit " + std::to_string(number % 256)));
-      places.release();
-      if (done.status.code() == number % 256) ++right;
+namespace {
+
+struct crowd {
+  int right = 0;      // children whose exit code was the right one
+  duration worst{0};  // of the ticker's delays
+};
+
+/// 500 children, 50 at a time, while a task wants to wake up every 5 ms.
+task<> run_crowd(crowd& result) {
+  semaphore places(50);
+  bool over = false;
+  auto one = [&](int number) -> task<> {
+    co_await places.acquire();
+    const completed done = co_await process::run(cmd("/bin/sh", "-c", "exit " + std::to_string(number % 256)));
+    places.release();
+    if (done.status.code() == number % 256) ++result.right;
+  };
+  auto tick = [&]() -> task<> {
+    while (!over) {
+      const auto began = std::chrono::steady_clock::now();
+      co_await sleep_for(5ms);
+      result.worst = std::max<duration>(result.worst, std::chrono::steady_clock::now() - began - 5ms);
+    }
+  };
+  auto body = [&](nursery& n) -> task<> {
+    n.spawn([&] { return tick(); });
+    auto children = [&](nursery& inner) -> task<> {
+      for (int i = 0; i < 500; ++i) inner.spawn([&](int number) { return one(number); }, i);
+      co_return;
     };
-    auto tick = [&]() -> task<> {
-      while (!over) {
-        const auto began = std::chrono::steady_clock::now();
-        co_await sleep_for(5ms);
-        worst = std::max<duration>(worst, std::chrono::steady_clock::now() - began - 5ms);
+    co_await with_nursery(children);
+    over = true;
+  };
+  co_await with_nursery(body);
+}
+
+}  // namespace
+
+// The thread sanitizer makes a fork of each vfork.
+#if defined(__SANITIZE_THREAD__)
+constexpr bool starts_by_copying = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+constexpr bool starts_by_copying = true;
+#else
+constexpr bool starts_by_copying = false;
+#endif
+#else
+constexpr bool starts_by_copying = false;
+#endif
+
+// Why several tries: the machine that runs the tests may be busy. With 5 that compete for 2 processors the ticker is 4
+// to 8 ms late, with 15 up to 60.
+TEST_CASE("run: 500 children, 50 at a time, while a ticker of 5 ms is at most 50 ms late") {
+  duration best = duration::max();
+  for (int attempt = 0; attempt < (starts_by_copying ? 1 : 10) && best >= 50ms; ++attempt) {
+    crowd result;
+    in_time([&] { return run_crowd(result); });
+    CHECK(result.right == 500);
+    best = std::min(best, result.worst);
+  }
+  INFO("the ticker was late by " << std::chrono::duration_cast<std::chrono::milliseconds>(best).count() << " ms");
+  if (!starts_by_copying) CHECK(best < 50ms);
+}
+
+TEST_CASE("spawn: what is ready gets its turn between any two starts, however many are asked for at once") {
+  in_time([]() -> task<> {
+    bool over = false;
+    int turns = 0;
+    auto count = [&]() -> task<> {
+      for (int i = 0; i < 1'000'000 && !over; ++i) {
+        ++turns;
+        co_await yield_now();
       }
     };
+    std::vector<int> starts;
+    auto one = [&]() -> task<> {
+      const process::child quick = co_await process::spawn(cmd("true"));
+      starts.push_back(turns);
+    };
     auto body = [&](nursery& n) -> task<> {
-      n.spawn([&] { return tick(); });
+      n.spawn([&] { return count(); });
       auto children = [&](nursery& inner) -> task<> {
-        for (int i = 0; i < 500; ++i) inner.spawn([&](int number) { return one(number); }, i);
+        for (int i = 0; i < 20; ++i) inner.spawn([&] { return one(); });
         co_return;
       };
       co_await with_nursery(children);
       over = true;
     };
     co_await with_nursery(body);
-    CHECK(right == 500);
-    INFO("the ticker was late by at most " << std::chrono::duration_cast<std::chrono::milliseconds>(worst).count()
-                                           << " ms");
-    CHECK(worst < 500ms);  // Why not 50: the machine that runs the tests may be busy
+    REQUIRE(starts.size() == 20);
+    for (std::size_t i = 1; i < starts.size(); ++i) CHECK(starts[i] > starts[i - 1]);
   });
+}
+
+TEST_CASE("spawn: one that is cancelled while it waits for its turn starts nothing, and those behind it do start") {
+  const folder place;
+  in_time([&]() -> task<> {
+    cancel_scope first;
+    auto impatient = [&]() -> task<> { co_await process::run(cmd("touch", place / "first")); };
+    auto patient = [&]() -> task<> { co_await process::run(cmd("touch", place / "second")); };
+    auto body = [&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        auto work = impatient();
+        co_await first.run(std::move(work));
+      });
+      n.spawn([&] { return patient(); });
+      co_await yield_now();
+      first.cancel();
+    };
+    co_await with_nursery(body);
+  });
+  CHECK_FALSE(std::filesystem::exists(place / "first"));
+  CHECK(std::filesystem::exists(place / "second"));
 }
