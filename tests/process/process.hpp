@@ -20,7 +20,20 @@ using process::stdio;
 std::string contents(const std::string& path);
 void write_file(const std::string& path, const std::string& text, bool executable = false);
 
+/// Whoever has the writing end, and does not close it, is seen at the reading end.
+struct lifeline {
+  lifeline() : lifeline(open_ends()) {}
+  pipe_reader reading;
+  unique_fd writing;
+
+ private:
+  using ends = std::pair<unique_fd, unique_fd>;
+  explicit lifeline(ends both) : reading(std::move(both.first)), writing(std::move(both.second)) {}
+  static ends open_ends();
+};
+
 /// What `body` throws as an os_error, else "nothing".
+std::string failure_of(task<> body);
 std::string failure_of(task<completed> body);
 
 }  // namespace processes

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace processes;
@@ -33,6 +34,37 @@ TEST_CASE("child: a dialogue, line by line, through its pipes") {
     const auto rest = co_await answers.next();
     CHECK_FALSE(rest);
     const process::status end = co_await bc.wait();
+    CHECK(end.ok());
+  });
+}
+
+TEST_CASE("child: a dialogue through three pipes, in pieces that end anywhere") {
+  in_time([]() -> task<> {
+    const std::string script =
+        "while read line; do echo \"out $line\"; echo \"err $line\" >&2; done; printf unfinished";
+    process::child speaker =
+        co_await process::spawn(cmd("/bin/sh", "-c", script).in(stdio::pipe()).out(stdio::pipe()).err(stdio::pipe()));
+    line_reader out(speaker.out());
+    line_reader err(speaker.err());
+    for (int i = 0; i < 30; ++i) {
+      const std::string line = "line " + std::to_string(i);
+      for (const char letter : line) co_await speaker.in().write_all(std::string(1, letter));
+      const auto early = co_await move_on_after(1ms, out.next());
+      CHECK_FALSE(early);
+      co_await speaker.in().write_all("\nx");
+      const auto said = co_await out.next();
+      CHECK(said == "out " + line);
+      const auto complained = co_await err.next();
+      CHECK(complained == "err " + line);
+      co_await speaker.in().write_all("\n");
+      const auto more = co_await out.next();
+      CHECK(more == "out x");
+      co_await err.next();
+    }
+    co_await speaker.in().close();
+    const auto last = co_await out.next();
+    CHECK(last == "unfinished");
+    const auto end = co_await speaker.wait();
     CHECK(end.ok());
   });
 }
@@ -69,9 +101,61 @@ TEST_CASE("child: a wait that is cancelled leaves it running, and a later one ge
   });
 }
 
+TEST_CASE("child: of many that wait, one that is cancelled takes nothing from the others") {
+  in_time([]() -> task<> {
+    process::child late = co_await process::spawn(cmd("/bin/sh", "-c", "sleep 0.3; exit 6"));
+    int told = 0;
+    int gave_up = 0;
+    auto waiting = [&](duration patience) -> task<> {
+      const auto end = co_await move_on_after(patience, late.wait());
+      if (!end) ++gave_up;
+      if (end && end->code() == 6) ++told;
+    };
+    auto all = [&](nursery& n) -> task<> {
+      for (int i = 0; i < 10; ++i) n.spawn(waiting, i % 2 == 0 ? duration(20ms) : duration(50s));
+      co_return;
+    };
+    co_await with_nursery(all);
+    CHECK(gave_up == 5);
+    CHECK(told == 5);
+  });
+}
+
+TEST_CASE("child: one that is held up by SIGSTOP has not ended") {
+  in_time([]() -> task<> {
+    process::child held = co_await process::spawn(cmd("sleep", "60"));
+    held.send_signal(SIGSTOP);
+    const auto early = co_await move_on_after(50ms, held.wait());
+    CHECK_FALSE(early);
+    CHECK_FALSE(held.poll());
+    held.send_signal(SIGCONT);
+    const auto still_early = co_await move_on_after(50ms, held.wait());
+    CHECK_FALSE(still_early);
+    held.send_signal(SIGSTOP);
+    const process::status end = co_await held.stop();
+    CHECK(end.signaled());
+  });
+}
+
+TEST_CASE("child: where somebody else has reaped it, its status is unknown, and signals go nowhere") {
+  in_time([]() -> task<> {
+    process::child taken = co_await process::spawn(cmd("true"));
+    CHECK(::waitpid(taken.pid(), nullptr, 0) == taken.pid());
+    taken.send_signal(SIGTERM);
+    taken.kill();
+    process::status end = co_await taken.stop();
+    CHECK(end == process::status::of_unknown());
+    end = co_await taken.wait();
+    CHECK(end == process::status::of_unknown());
+    CHECK(taken.poll() == process::status::of_unknown());
+    process::child dropped = co_await process::spawn(cmd("true").new_group());
+    CHECK(::waitpid(dropped.pid(), nullptr, 0) == dropped.pid());
+  });
+}
+
 TEST_CASE("child: signals reach it; one that has ended is no error") {
   in_time([]() -> task<> {
-    for (const int number : {SIGTERM, SIGKILL, SIGINT, SIGUSR1}) {
+    for (const int number : {SIGTERM, SIGKILL, SIGINT, SIGUSR1, SIGQUIT, SIGRTMIN}) {
       process::child sleeping = co_await process::spawn(sleeper());
       sleeping.send_signal(number);
       const process::status end = co_await sleeping.wait();

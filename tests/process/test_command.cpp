@@ -1,6 +1,7 @@
 // Tests of what a command describes: arguments, environment, folder, descriptors, and what is refused.
 #include "process.hpp"
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -24,7 +25,7 @@ void write_file(const std::string& path, const std::string& text, bool executabl
   if (executable) ::chmod(path.c_str(), 0755);
 }
 
-std::string failure_of(task<completed> body) {
+std::string failure_of(task<> body) {
   std::string told = "nothing";
   in_time([&]() -> task<> {
     try {
@@ -34,6 +35,16 @@ std::string failure_of(task<completed> body) {
     }
   });
   return told;
+}
+
+std::string failure_of(task<completed> body) {
+  return failure_of([](task<completed> inner) -> task<> { co_await std::move(inner); }(std::move(body)));
+}
+
+lifeline::ends lifeline::open_ends() {
+  int numbers[2];
+  REQUIRE(::pipe2(numbers, O_CLOEXEC) == 0);
+  return {unique_fd(numbers[0]), unique_fd(numbers[1])};
 }
 
 }  // namespace processes
@@ -74,6 +85,19 @@ TEST_CASE("cmd: the environment is the parent's; env() adds and replaces, clear_
   ::unsetenv("RINGLET_B");
 }
 
+TEST_CASE("cmd: variables with odd values reach the child as they are, and a longer name is another variable") {
+  const std::vector<std::string> odd{"",           " ",        "=",         "a=b=c",
+                                     "two\nlines", "\xff\xfe", "'\"$(id)`", std::string(100'000, 'v')};
+  for (const std::string& value : odd) {
+    CHECK(output_of(cmd("/bin/sh", "-c", "printf '<%s>' \"$ODD\"").env("ODD", value)) == "<" + value + ">");
+    CHECK(output_of(cmd("/usr/bin/env", "-0").clear_env().env("O D D", value)) ==
+          "O D D=" + value + std::string(1, '\0'));
+  }
+  ::setenv("RINGLET_AB", "long", 1);
+  CHECK(output_of(sh("echo $RINGLET_A,$RINGLET_AB").env("RINGLET_A", "short")) == "short,long\n");
+  ::unsetenv("RINGLET_AB");
+}
+
 TEST_CASE("cmd: refuses what no program can be given") {
   const std::string with_nul("a\0b", 3);
   CHECK_THROWS_AS(cmd(with_nul), std::invalid_argument);
@@ -100,10 +124,42 @@ TEST_CASE("cmd: the program is looked for in PATH, an empty element of which is 
   CHECK(output_of(cmd("./ringlet-tool").cwd(place.path())) == "found\n");
 }
 
-TEST_CASE("cmd: cwd is the child's working directory, and only its") {
+TEST_CASE("cmd: it is the parent's PATH that counts, from its first folder on, passing over what is no program") {
+  const folder first, second;
+  write_file(first / "plain", "no program");
+  write_file(second / "plain", "#!/bin/sh\necho second\n", true);
+  std::filesystem::create_directory(first / "folder");
+  write_file(second / "folder", "#!/bin/sh\necho second\n", true);
+  write_file(first / "both", "#!/bin/sh\necho first\n", true);
+  write_file(second / "both", "#!/bin/sh\necho second\n", true);
+  write_file(first / "locked", "no program");
+  const std::string before = ::getenv("PATH");
+  CHECK(failure_of(process::run(cmd("both").env("PATH", first.path()))) == "exec both: no such file or directory");
+  ::setenv("PATH", ("/nosuch:" + (first / "plain") + ":" + first.path() + ":" + second.path()).c_str(), 1);
+  CHECK(output_of(cmd("plain")) == "second\n");
+  CHECK(output_of(cmd("folder")) == "second\n");
+  CHECK(output_of(cmd("both")) == "first\n");
+  CHECK(failure_of(process::run(cmd("locked"))) == "exec locked: permission denied");
+  ::setenv("PATH", ".", 1);
+  CHECK(output_of(cmd("both").cwd(first.path())) == "first\n");
+  ::unsetenv("PATH");
+  CHECK(output_of(cmd("echo", "found")) == "found\n");
+  ::setenv("PATH", before.c_str(), 1);
+}
+
+TEST_CASE("cmd: cwd is the child's working directory, and only its; a relative one counts from the parent's") {
   const folder place;
   CHECK(output_of(cmd("pwd").cwd(place.path())) == place.path() + "\n");
-  CHECK(std::filesystem::current_path() != place.path());
+  const auto before = std::filesystem::current_path();
+  CHECK(before != place.path());
+  std::filesystem::create_directories(place / "a/b");
+  std::filesystem::current_path(place.path());
+  CHECK(output_of(cmd("pwd").cwd("a/b")) == (place / "a/b") + "\n");
+  CHECK(output_of(cmd("pwd").cwd("a/..")) == place.path() + "\n");
+  CHECK(failure_of(process::run(cmd("true").cwd("b"))) == "chdir b: no such file or directory");
+  std::filesystem::current_path(before);
+  write_file(place / "file", "");
+  CHECK(failure_of(process::run(cmd("true").cwd(place / "file"))) == "chdir " + (place / "file") + ": not a directory");
 }
 
 TEST_CASE("run: what cannot be started is an error that names the step and the file, and leaves nothing behind") {
@@ -162,6 +218,75 @@ TEST_CASE("cmd: the first three descriptors lead where they are told to") {
   });
 }
 
+namespace {
+
+/// Puts files into the place of the parent's first three descriptors while it lives.
+class replaced_standard_streams {
+ public:
+  explicit replaced_standard_streams(const std::array<std::string, 3>& paths) {
+    for (int fd = 0; fd < 3; ++fd) {
+      kept_[static_cast<std::size_t>(fd)] = unique_fd(::fcntl(fd, F_DUPFD_CLOEXEC, 10));
+      const int flags = fd == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
+      const unique_fd file(::open(paths[static_cast<std::size_t>(fd)].c_str(), flags | O_CLOEXEC, 0600));
+      ::dup2(file.get(), fd);
+    }
+  }
+  replaced_standard_streams(const replaced_standard_streams&) = delete;
+  replaced_standard_streams& operator=(const replaced_standard_streams&) = delete;
+  ~replaced_standard_streams() {
+    for (int fd = 0; fd < 3; ++fd) ::dup2(kept_[static_cast<std::size_t>(fd)].get(), fd);
+  }
+
+ private:
+  std::array<unique_fd, 3> kept_;
+};
+
+}  // namespace
+
+TEST_CASE("cmd: inherit() leads where the parent's own descriptor does; two may change places") {
+  const folder place;
+  write_file(place / "in", "from the parent\n");
+  const std::string print = "cat; echo out; echo err >&2";
+  in_time([&]() -> task<> {
+    const replaced_standard_streams swapped({place / "in", place / "out", place / "err"});
+    process::child plain = co_await process::spawn(sh(print));
+    co_await plain.wait();
+    completed done = co_await process::run(sh(print).out(stdio::inherit()).err(stdio::inherit()));
+    CHECK(done.out.empty());
+    CHECK(done.err.empty());
+    done = co_await process::run(sh(print).out(stdio::fd(2)).err(stdio::fd(1)));
+    done = co_await process::run(sh("echo into out >&2").out(stdio::inherit()).err(stdio::to_stdout()));
+  });
+  CHECK(contents(place / "out") == "from the parent\nout\nout\nerr\ninto out\n");
+  CHECK(contents(place / "err") == "err\nerr\nout\n");
+}
+
+TEST_CASE("cmd: errors go where the output goes, whatever that is; nothing else can") {
+  const folder place;
+  const std::string print = "echo out; echo err >&2";
+  in_time([&]() -> task<> {
+    completed done = co_await process::run(sh(print).out(stdio::file(place / "both")).err(stdio::to_stdout()));
+    CHECK(contents(place / "both") == "out\nerr\n");
+    done = co_await process::run(sh(print).err(stdio::file(place / "err")));
+    CHECK(done.out == "out\n");
+    CHECK(contents(place / "err") == "err\n");
+    done = co_await process::run(sh(print).out(stdio::null()).err(stdio::to_stdout()));
+    CHECK(done.out + done.err == "");
+    done = co_await process::run(sh(print).err(stdio::to_stdout()) | cmd("cat"));
+    CHECK(done.out == "out\nerr\n");
+    bool refused = false;
+    try {
+      co_await process::spawn(cmd("true").out(stdio::to_stdout()));
+    } catch (const std::invalid_argument&) {
+      refused = true;
+    }
+    CHECK(refused);
+  });
+  CHECK(failure_of(process::run(cmd("true").out(stdio::fd(1'000'000)))) == "dup2 true: bad file descriptor");
+  CHECK(failure_of(process::run(cmd("true").out(stdio::file(place.path())))) ==
+        "open " + place.path() + ": is a directory");
+}
+
 TEST_CASE("cmd: a child has its first three descriptors and those that it is given, whatever the parent has open") {
   const unique_fd careless(::open("/dev/null", O_RDONLY));
   const unique_fd given(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
@@ -177,7 +302,11 @@ TEST_CASE("cmd: a child begins with the default handling of signals and none of 
     ::sigemptyset(&blocked);
     ::sigaddset(&blocked, SIGUSR1);
     ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+    const auto before_hup = std::signal(SIGHUP, SIG_IGN);
+    const auto before_usr2 = std::signal(SIGUSR2, [](int) {});
     const std::string mine = co_await process::check_output(cmd("cat", "/proc/self/status"));
+    std::signal(SIGHUP, before_hup);
+    std::signal(SIGUSR2, before_usr2);
     ::pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
     for (const std::string line : {"SigBlk", "SigIgn", "SigCgt"}) {
       CHECK_THAT(mine, kit::contains(line + ":\t0000000000000000\n"));

@@ -1,5 +1,7 @@
 // Tests of the start and the end of a process: one that does as it is told by its first argument.
 // Exit status: 0 it has worked, 3 the start failed (why is on standard error), 4 something else failed.
+#include "kit/forbid.hpp"
+
 #include <ringlet/ringlet.hpp>
 
 #include <chrono>
@@ -12,11 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,21 +26,6 @@ namespace {
 void say(const char* line) {
   std::puts(line);
   std::fflush(stdout);
-}
-
-// --- A filter like those of containers
-
-void forbid(unsigned call, int error) {
-  sock_filter rules[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{sizeof rules / sizeof *rules, rules};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    throw std::runtime_error(std::string("no filter: ") + std::strerror(errno));
-  }
 }
 
 // --- What the loop does
@@ -141,7 +124,7 @@ void act(int count, char** arguments) {
   if (mode == "pipe") return run(write_to_closed_pipe);
   if (mode == "pipe-kept") return run(options().keep_sigpipe(), write_to_closed_pipe);
   if (mode == "forbidden") {
-    forbid(static_cast<unsigned>(number(2)), number(3));
+    kit::forbid(static_cast<unsigned>(number(2)), number(3));
     return run(do_nothing);
   }
   if (mode == "after-run") {
