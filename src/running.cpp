@@ -65,10 +65,11 @@ void process_handle::reap(int flags) noexcept {
   }
 }
 
-bool process_handle::has_ended() const noexcept {
+bool process_handle::has_ended() noexcept {
   if (end_) return true;
   siginfo_t info{};
   const int result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+  if (result != 0) end_ = status::of_unknown();
   return result != 0 || info.si_pid != 0;
 }
 
@@ -80,6 +81,7 @@ int process_handle::send(int signal) noexcept {
 
 // Invariant: as long as it is not reaped, its number is nobody else's, and its group's neither.
 void process_handle::send_to_all(int signal) noexcept {
+  has_ended();  // Why: somebody else may have reaped it, and then nothing is ours any more
   if (end_) return;
   if (leads_group_) ::kill(-pid_, signal);
   send(signal);
@@ -162,8 +164,9 @@ task<> running::ended() {
   while (!process_.has_ended()) co_await may_have_ended();
 }
 
+// One that has ended, but is not reaped yet, may have left others in its group.
 task<status> running::stop() {
-  if (!poll()) {
+  if (!process_.end()) {
     process_.send_to_all(policy_.first_signal());
     const bool in_time = co_await move_on_after(policy_.grace(), ended());
     process_.send_to_all(SIGKILL);

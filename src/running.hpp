@@ -28,7 +28,7 @@ class process_handle {
   void reap(int flags) noexcept;
 
   /// True when it was reaped, or can be.
-  bool has_ended() const noexcept;
+  bool has_ended() noexcept;
 
   /// 0, or the errno. One that has ended is no error.
   int send(int signal) noexcept;

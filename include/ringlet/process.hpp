@@ -266,7 +266,8 @@ class child {
   void terminate();
   /// SIGKILL.
   void kill();
-  /// Stops it, and its group if it leads one, as its kill policy says. cancel: shielded; it ends soon.
+  /// Stops it, and its group if it leads one, as its kill policy says. When it has ended, the rest of its group is
+  /// killed at once. cancel: shielded; it ends soon.
   task<status> stop();
 
  private:

@@ -185,6 +185,27 @@ TEST_CASE("child: stop() gives the end, also of one that has ended by itself") {
   });
 }
 
+TEST_CASE("child: stop() ends all of the group that it leads, the deaf, too, even when it has ended") {
+  in_time([]() -> task<> {
+    for (const std::string leader : {"sleep 60", "exit 0"}) {
+      lifeline line;
+      const std::string deaf = "(trap '' TERM; echo ready; sleep 60; sleep 60) & ";
+      process::child group = co_await process::spawn(sh(deaf + "read ready; " + leader)
+                                                         .in(stdio::pipe())
+                                                         .out(stdio::fd(line.writing.get()))
+                                                         .kill_policy(process::term_then_kill(50ms)));
+      line.writing.reset();
+      co_await line.reading.receive();
+      co_await group.in().write_all("go\n");
+      co_await sleep_for(50ms);
+      const process::status end = co_await group.stop();
+      CHECK((end.ok() || end.signal() == SIGTERM));
+      const chunk nobody_has_it = co_await line.reading.receive();
+      CHECK(nobody_has_it.empty());
+    }
+  });
+}
+
 TEST_CASE("child: one that is destroyed while it runs is killed and reaped") {
   int pid = 0;
   in_time([&]() -> task<> {

@@ -197,6 +197,25 @@ TEST_CASE("run: what a grandchild holds open is waited for; the timeout ends it 
   });
 }
 
+TEST_CASE("run: a timeout ends those of a group who have outlived their leader") {
+  in_time([]() -> task<> {
+    lifeline line;
+    std::optional<completed> captured;
+    try {
+      auto leaving = sh("sleep 60 & echo soon").pass_fd(line.writing.get()).timeout(200ms);
+      co_await process::run(std::move(leaving));
+    } catch (const process::timed_out& e) {
+      captured = e.captured();
+    }
+    REQUIRE(captured);
+    CHECK(captured->out == "soon\n");
+    CHECK(captured->status.ok());
+    line.writing.reset();
+    const chunk nobody_has_it = co_await line.reading.receive();
+    CHECK(nobody_has_it.empty());
+  });
+}
+
 TEST_CASE("run: where SIGCHLD is ignored, the end is told and the status unknown") {
   struct sigaction ignore{}, before{};
   ignore.sa_handler = SIG_IGN;
