@@ -1,8 +1,9 @@
-// L6 surface: a simulated world for tests, in virtual time and with faults on request; knows the simulated driver.
+// L6 surface: what tests use: a simulated world, in virtual time and with faults on request; knows the simulated driver.
 // SPDX-License-Identifier: MIT
 #pragma once
 
 #include <ringlet/fault_plan.hpp>
+#include <ringlet/memory_stream.hpp>
 #include <ringlet/run.hpp>
 #include <ringlet/sleep.hpp>
 #include <ringlet/tcp_listener.hpp>

@@ -14,7 +14,7 @@ BASE_BUDGET = 16_000
 BUDGET = 45_000
 UMBRELLA = "include/ringlet/ringlet.hpp"
 UMBRELLA_BUDGET = 45_500  # of others' headers: ringlet's own part grows with what it can do
-FOR_TESTS = {"include/ringlet/testing.hpp", "include/ringlet/fault_plan.hpp"}
+FOR_TESTS = {"include/ringlet/fault_plan.hpp", "include/ringlet/memory_stream.hpp", "include/ringlet/testing.hpp"}
 
 OPTIONS = ["-std=c++20", "-Iinclude", "-x", "c++"]
 
