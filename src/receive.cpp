@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include <poll.h>
 
@@ -37,7 +38,9 @@ class receiver final : public inflow {
   void prepare() noexcept override;
 
   void watch() noexcept;
-  void read();
+  bool note_readable() noexcept;
+  bool read_pipe() noexcept;
+  bool read();
   void note_read(std::uint32_t size) noexcept;
 
   intrusive_queue<buffer, &buffer::next> queue_;
@@ -64,9 +67,8 @@ void receiver::prepare() noexcept {
 }
 
 bool receiver::store(int, buffer* filled) noexcept {
-  if (request_.code == io_code::poll) {
-    readable_ = true;
-  } else if (filled == nullptr) {
+  if (request_.code == io_code::poll) return note_readable();
+  if (filled == nullptr) {
     at_end_ = true;
   } else {
     queue_.push_back(*filled);
@@ -78,6 +80,22 @@ bool receiver::store(int, buffer* filled) noexcept {
     }
   }
   return true;
+}
+
+bool receiver::note_readable() noexcept {
+  if (owner().is_pipe()) return awaited() && read_pipe();
+  readable_ = true;
+  return true;
+}
+
+// Why at once: a pipe may have other readers, and a task that has gone on cannot wait again when they were faster.
+bool receiver::read_pipe() noexcept {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    failure_ = ENOMEM;
+    return true;
+  }
 }
 
 void receiver::note_failure(int error) noexcept {
@@ -98,7 +116,8 @@ void receiver::drop_all() noexcept {
 // --- The tasks' side
 
 chunk receiver::take() {
-  if (queue_.empty() && readable_) read();
+  const bool found_nothing = queue_.empty() && readable_ && !read();
+  if (found_nothing) failure_ = EAGAIN;
   if (buffer* first = queue_.pop_front()) {
     --queued_;
     return chunk(*first);
@@ -107,11 +126,14 @@ chunk receiver::take() {
   return chunk();
 }
 
-// Why only when the task goes on: a large buffer that is read, used and given back at once stays in the cache.
-void receiver::read() {
+// False: there was nothing, after all.
+// Why for a socket only when the task goes on: a large buffer that is read, used and given back at once stays in the
+// cache.
+bool receiver::read() {
   buffer& large = this_driver().spare_buffers().take();
   const io_code code = owner().is_pipe() ? io_code::read : io_code::receive;
   const int result = this_driver().try_now({code, request_.fd, large.data, large_buffers::capacity});
+  const bool nothing_there = result == -EAGAIN || is_interruption(result);
   readable_ = false;
   if (result > 0) {
     large.size = static_cast<std::uint32_t>(result);
@@ -121,8 +143,9 @@ void receiver::read() {
   } else {
     large.home->give_back(large);
     at_end_ = result == 0;
-    failure_ = -result;
+    if (!nothing_there) failure_ = -result;
   }
+  return !nothing_there;
 }
 
 void receiver::note_read(std::uint32_t size) noexcept {

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include <unistd.h>
+
 using namespace processes;
 
 TEST_CASE("pipe: what is written comes out in order, in pieces and as chunks, and then the end") {
@@ -27,6 +29,28 @@ TEST_CASE("pipe: what is written comes out in order, in pieces and as chunks, an
     };
     co_await when_all(send(), take());
     CHECK(got == sent);
+  });
+}
+
+TEST_CASE("pipe: a receive goes on waiting when another reader of the same pipe was faster") {
+  in_time([]() -> task<> {
+    auto [reader, writer] = make_pipe();
+    pipe_reader other(unique_fd(::dup(reader.fd())));
+    std::string got;
+    co_await with_nursery([&, &r = reader, &w = writer](nursery& n) -> task<> {
+      for (pipe_reader* each : {&r, &other}) {
+        n.spawn([&got, each]() -> task<> {
+          const chunk received = co_await each->receive();
+          got += received.text();
+        });
+      }
+      co_await sleep_for(5ms);
+      co_await w.write_all("1");
+      co_await sleep_for(5ms);
+      CHECK(got == "1");
+      co_await w.write_all("2");
+    });
+    CHECK(got == "12");
   });
 }
 
