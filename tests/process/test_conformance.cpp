@@ -2,6 +2,7 @@
 // memory.
 #include "process.hpp"
 
+#include "kit/faulty_driver.hpp"
 #include "kit/sim.hpp"
 
 #include <array>
@@ -85,8 +86,24 @@ struct over_tight_memory {
   static task<through_memory<16>> open() { return through_memory<16>::open(); }
 };
 
-#define RINGLET_EVERY_SOCKET over_tcp, over_unix, over_memory, over_tight_memory
-#define RINGLET_EVERY_STREAM RINGLET_EVERY_SOCKET, over_pipe, over_child
+/// On a ring that is disturbed all the time.
+template <class Kind>
+struct despite_faults {
+  static constexpr std::size_t more_than_fits = 1 << 20;
+  template <class Body>
+  static void run(Body body) {
+    kit::for_each_seed(5, [&](std::uint64_t seed) {
+      kit::faulty_driver ring(seed);
+      in_time(options().driver(ring), body);
+    });
+  }
+  static auto open() { return Kind::open(); }
+};
+
+#define RINGLET_EVERY_SOCKET \
+  over_tcp, over_unix, over_memory, over_tight_memory, despite_faults<over_tcp>, despite_faults<over_unix>
+#define RINGLET_EVERY_STREAM \
+  RINGLET_EVERY_SOCKET, over_pipe, over_child, despite_faults<over_pipe>, despite_faults<over_child>
 
 std::string numbered(std::size_t size) {
   std::string text;
@@ -413,5 +430,29 @@ TEMPLATE_TEST_CASE("every socket: after shutdown_send reading goes on, writing i
     co_await expect_exactly(one, "an answer");
     co_await other.close();
     co_await expect_read(one, "");
+  });
+}
+
+TEST_CASE("faulty driver: each kind of fault comes, and nothing is lost by it") {
+  kit::for_each_seed(5, [](std::uint64_t seed) {
+    kit::faulty_driver ring(seed);
+    in_time(options().driver(ring), []() -> task<> {
+      auto way = co_await over_tcp::open();
+      for (int number = 1000; number < 1300; ++number) {
+        const std::string sent = std::to_string(number);
+        std::string got;
+        co_await way.writer().write_all(sent);
+        while (got.size() < sent.size()) {
+          const chunk received = co_await way.reader().receive();
+          got += received.text();
+        }
+        CHECK(got == sent);
+      }
+    });
+    CHECK(ring.faults().shortened > 0);
+    CHECK(ring.faults().refused > 0);
+    CHECK(ring.faults().late > 0);
+    const bool has_multishot = !plain_path();
+    if (has_multishot) CHECK(ring.faults().ended_early > 0);
   });
 }
