@@ -40,7 +40,7 @@ void scheduler::run_batch() noexcept {
   batch_ = std::move(ready_);
   if (shuffled_) shuffle_batch();
   while (task_record* task = batch_.pop_front()) {
-    on_stall_ ? run_timed_step(*task) : run_step(*task);
+    steps_are_watched() ? run_watched_step(*task) : run_step(*task);
   }
   current.task = nullptr;
 }
@@ -48,13 +48,25 @@ void scheduler::run_batch() noexcept {
 void scheduler::run_step(task_record& task) noexcept {
   if (task.fresh() && task.cancelled()) return retire(task);
   current.task = &task;
-  current.budget = detail::step_budget;
+  current.budget = budget_;
   switch (task.step(now_.time_since_epoch().count())) {
     case task_record::step_end::preempted: return make_ready(task);
     case task_record::step_end::finished: return retire(task);
     case task_record::step_end::parked:
     case task_record::step_end::fresh: return;
   }
+}
+
+void scheduler::run_watched_step(task_record& task) noexcept {
+  if (observer_ != nullptr) observer_->before_step(task);
+  on_stall_ ? run_timed_step(task) : run_step(task);
+  if (observer_ != nullptr) observer_->after_step();
+}
+
+void scheduler::observe_steps(detail::step_observer* o) noexcept {
+  RINGLET_CHECK(o == nullptr || observer_ == nullptr, "the steps of this loop are observed already");
+  observer_ = o;
+  budget_ = o != nullptr ? 1 : detail::step_budget;
 }
 
 // Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.

@@ -34,6 +34,18 @@ class end_watch : public list_links {
   ~end_watch() = default;
 };
 
+/// Is told of the steps of all tasks. For tests.
+class step_observer {
+ public:
+  virtual void before_step(const task_record& task) noexcept = 0;
+  /// The task may be gone by now.
+  virtual void after_step() noexcept = 0;
+
+ protected:
+  step_observer() = default;
+  ~step_observer() = default;
+};
+
 }  // namespace detail
 
 /// Thrown by run() when no task can ever run again; what() is the tree of tasks with what each one waits for.
@@ -197,6 +209,10 @@ class scheduler {
   /// The root task; null outside of run().
   detail::task_record* root() const noexcept { return root_; }
 
+  /// Tells `o` of every step from the next one on; null: nobody. Meanwhile every await suspends, also one that is over
+  /// at once. One observer at a time. lifetime: of `o`, until the next call.
+  void observe_steps(detail::step_observer* o) noexcept;
+
   /// Somebody may hold a reference to this loop in another thread.
   void mark_exposed() noexcept { exposed_ = true; }
 
@@ -209,7 +225,9 @@ class scheduler {
   [[gnu::flatten]] void run_batch() noexcept;  // Why flat: a step is short, and this is where they all begin
 
   void run_step(detail::task_record& task) noexcept;
-  [[gnu::noinline]] void run_timed_step(detail::task_record& task) noexcept;
+  bool steps_are_watched() const noexcept { return on_stall_ || observer_ != nullptr; }
+  [[gnu::noinline]] void run_watched_step(detail::task_record& task) noexcept;
+  void run_timed_step(detail::task_record& task) noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
@@ -236,6 +254,8 @@ class scheduler {
   virtual_clock* virtual_clock_;  // null: the real one
   duration stall_limit_;
   detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
+  detail::step_observer* observer_ = nullptr;      // null: nobody
+  int budget_ = detail::step_budget;               // of each step
   detail::task_record* root_ = nullptr;
   detail::intrusive_list<detail::end_watch> end_watches_;
   std::exception_ptr failure_;  // null: the loop itself is well

@@ -1,7 +1,8 @@
-// L6 surface: what tests use: a simulated world, in virtual time and with faults on request; knows the simulated driver.
+// L6 surface: what tests use, such as a simulated world, in virtual time and with faults; knows the simulated driver.
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/cancel.hpp>
 #include <ringlet/fault_plan.hpp>
 #include <ringlet/memory_stream.hpp>
 #include <ringlet/run.hpp>
@@ -61,6 +62,65 @@ class simulation {
   virtual_clock clock_;
   detail::sim_driver* driver_;
 };
+
+namespace detail {
+
+/// Cancels a scope at one of the points at which somebody could: before and after each step of a task in it.
+class cancel_at_point final : public step_observer {
+ public:
+  cancel_at_point(scope& where, std::size_t point) noexcept : where_(where), host_(current.task), points_left_(point) {
+    this_loop().observe_steps(this);
+  }
+  cancel_at_point(const cancel_at_point&) = delete;
+  cancel_at_point& operator=(const cancel_at_point&) = delete;
+  ~cancel_at_point() { this_loop().observe_steps(nullptr); }
+
+ private:
+  void before_step(const task_record& task) noexcept override {
+    step_counts_ = &task == host_ || is_inside(task);
+    if (step_counts_) pass_point();
+  }
+  void after_step() noexcept override {
+    if (std::exchange(step_counts_, false)) pass_point();
+  }
+  bool is_inside(const task_record& task) const noexcept {
+    const scope* at = &task.innermost();
+    while (at != nullptr && at != &where_) at = at->outer();
+    return at != nullptr;
+  }
+  void pass_point() noexcept {
+    if (points_left_-- == 0) where_.cancel();
+  }
+
+  scope& where_;
+  const task_record* host_;  // who is in the scope, or is about to be
+  std::size_t points_left_;
+  bool step_counts_ = false;
+};
+
+template <class F>
+task<std::size_t> run_to_each_cancel_point(F body) {
+  for (std::size_t point = 0;; ++point) {
+    scope attempt;
+    const cancel_at_point canceller(attempt, point);
+    co_await yield_now();  // Why: this step had begun before anybody observed it
+    co_await run_in_scope(attempt, [&] { return body(); });
+    if (!attempt.requested()) co_return point;
+  }
+}
+
+}  // namespace detail
+
+/// Awaits body(), a task, again and again, and each time cancels it at another point: before its first await, at the
+/// first, before and at the second and so on, in every task that it spawned, until it comes to its end without having
+/// been cancelled; gives how many points there were. Whether an await is over at once makes no difference. `body`
+/// begins anew each time and sees to it itself that nothing is left of the time before. One at a time in a loop.
+/// errors: what body() throws. cancel: from outside goes through.
+template <class F>
+auto for_each_cancel_point(F&& body) {
+  RINGLET_REQUIRE_SAFE_CLOSURE(F);
+  return detail::run_to_each_cancel_point<std::decay_t<F>>(std::forward<F>(body));
+}
 
 /// Waits until every other task waits too, and moves the clock on by 1 ns. In virtual time only. cancel: safe.
 [[nodiscard]] inline detail::sleep_awaiter settle() noexcept {
