@@ -31,6 +31,7 @@ struct surroundings {
   std::optional<job<int>> endless;
   std::pair<tcp_stream, tcp_stream> quiet;
   std::pair<tcp_stream, tcp_stream> full;
+  std::pair<memory_stream, memory_stream> in_memory = memory_stream_pair(10);  // the first end cannot send, nor receive
   tcp_listener listener;
   line_reader<tcp_stream> line;
   std::array<std::byte, 16> buffer{};
@@ -87,6 +88,16 @@ std::vector<row> all_rows() {
   rows.push_back(waits(
       "write_some", [](surroundings& s) { return s.full.first.write_some(std::as_bytes(std::span(more_than_fits))); }));
   rows.push_back(waits("write_all", [](surroundings& s) { return s.full.first.write_all(more_than_fits); }));
+  rows.push_back(
+      waits("memory_stream::read_some", [](surroundings& s) { return s.in_memory.first.read_some(s.buffer); }));
+  rows.push_back(
+      waits("memory_stream::read_exactly", [](surroundings& s) { return s.in_memory.first.read_exactly(s.buffer); }));
+  rows.push_back(waits("memory_stream::receive", [](surroundings& s) { return s.in_memory.first.receive(); }));
+  rows.push_back(waits("memory_stream::write_some", [](surroundings& s) {
+    return s.in_memory.first.write_some(std::as_bytes(std::span(more_than_fits)));
+  }));
+  rows.push_back(
+      waits("memory_stream::write_all", [](surroundings& s) { return s.in_memory.first.write_all(more_than_fits); }));
   rows.push_back(waits("line_reader::next", [](surroundings& s) { return s.line.next(); }));
   rows.push_back(waits("accept", [](surroundings& s) { return s.listener.accept(); }));
   rows.push_back(waits("readable", [](surroundings& s) { return readable(s.quiet.first.fd()); }));
@@ -109,6 +120,7 @@ void for_each_row(Body body) {
       surroundings s(world);
       s.taken.try_acquire();
       co_await s.full.first.write_all("0123456789");  // full from now on
+      co_await s.in_memory.first.write_all("0123456789");
       co_await with_nursery([&](nursery& n) -> task<> {
         s.endless = n.spawn([]() -> task<int> {
           co_await sleep_forever();
