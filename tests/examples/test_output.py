@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kit"))
@@ -99,6 +100,85 @@ def _():
     found = re.findall(r"^chain (\d): ([0-9a-f]{64})$", output_of("encrypt_and_hash"), re.M)
     check_equal(sorted(number for number, _ in found), ["1", "2", "3"])
     check_equal(len({digest for _, digest in found}), 3, "hashes that differ")
+
+
+# --- tree_walk
+
+TREE = ["empty/", "fruit/apple", "fruit/red/cherry", "fruit/red/berries/currant", "stone"]
+
+
+def tree_walk(*folders):
+    if not (FOLDER / "tree_walk").exists():
+        raise Skip("it was built without fibers")
+    return subprocess.run([FOLDER / "tree_walk", *folders], capture_output=True, text=True, timeout=LIMIT)
+
+
+class Tree:
+    """A temporary folder with these files, and folders where a name ends in a slash."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        for name in self.names:
+            path = pathlib.Path(self.folder.name, name)
+            (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+            if not name.endswith("/"):
+                path.touch()
+        return self.folder.name
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+
+@test("tree_walk: prints a folder as a tree, sorted")
+def _():
+    with Tree(TREE) as folder:
+        os.symlink("..", pathlib.Path(folder, "fruit", "up"))
+        walked = tree_walk(folder)
+    check_equal(walked.stdout, """\
+empty/
+fruit/
+  apple
+  red/
+    berries/
+      currant
+    cherry
+  up
+stone
+""")
+    check_equal((walked.stderr, walked.returncode), ("", 0))
+
+
+@test("tree_walk: walks two folders at once, and prints what only one of them has")
+def _():
+    with Tree(TREE) as one, Tree(["fruit/red/date", "fruit/apple", "stone", "water/"]) as other:
+        check_equal(tree_walk(one, other).stdout, """\
+- empty/
+- fruit/red/berries/
+- fruit/red/berries/currant
+- fruit/red/cherry
++ fruit/red/date
++ water/
+""")
+        check_equal(tree_walk(one, one).stdout, "")
+
+
+@test("tree_walk: a walk that fails ends with the error, in the middle of the tree, too")
+def _():
+    with Tree(TREE) as folder:
+        missing = tree_walk(pathlib.Path(folder, "missing"))
+        check_equal((missing.stdout, missing.returncode), ("", 1))
+        check("No such file or directory" in missing.stderr, f"stderr is {missing.stderr!r}")
+        if os.geteuid() == 0:
+            return  # root may read everything
+        closed = pathlib.Path(folder, "fruit", "red")
+        closed.chmod(0)
+        refused = tree_walk(folder)
+        closed.chmod(0o700)
+        check_equal((refused.stdout, refused.returncode), ("empty/\nfruit/\n  apple\n  red/\n", 1))
+        check("Permission denied" in refused.stderr, f"stderr is {refused.stderr!r}")
 
 
 # --- kill_all

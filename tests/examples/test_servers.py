@@ -98,6 +98,63 @@ def _():
         check(f":{port}: address already in use" in second.stderr, f"stderr is {second.stderr!r}")
 
 
+# --- istream_lines ---
+
+
+def istream_lines():
+    if not (FOLDER / "istream_lines").exists():
+        raise Skip("it was built without fibers")
+    return Server(FOLDER / "istream_lines", "0")
+
+
+@test("istream_lines: computes line by line, and says what it does not understand")
+def _():
+    syntax = "ERR not NUMBER + - * or / NUMBER"
+    expected = {"6 * 7": "42", "1.5-3": "-1.5", "  8 / 2 \r": "4", "1 / 0": "ERR division by zero", "": syntax,
+                "2 ^ 3": "ERR no operator ^", "1 + 2 3": syntax, "one + two": syntax, "9" * 10_000: syntax}
+    with istream_lines() as server, LineClient(server.connect()) as client:
+        check_equal([client.ask(line) for line in expected], list(expected.values()))
+
+
+@test("istream_lines: puts lines together, takes them apart, and answers a last one without an end")
+def _():
+    with istream_lines() as server, LineClient(server.connect()) as client:
+        for byte in b"2 + 3\n":
+            client.send(bytes([byte]))
+        check_equal(client.read_line(), "5")
+        client.send("7 * 8\n" * 5000)
+        check_equal({client.read_line() for _ in range(5000)}, {"56"})
+        client.send("1 + 1")
+        client.socket.shutdown(socket.SHUT_WR)
+        check_equal([client.read_line(), client.read_line()], ["2", ""])
+
+
+@test("istream_lines: serves many clients at a time, each in the middle of a line")
+def _():
+    with istream_lines() as server:
+        clients = [LineClient(server.connect()) for _ in range(100)]
+        for number, client in enumerate(clients):
+            client.send(f"{number} *")
+        for number, client in reversed(list(enumerate(clients))):
+            check_equal(client.ask(" 2"), str(2 * number))
+            client.close()
+
+
+@test("istream_lines: outlives clients that reset, and ends with status 0 while others wait")
+def _():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with istream_lines() as server, LineClient(server.connect()) as waiting:
+            waiting.send("1 +")
+            for _ in range(20):
+                client = server.connect()
+                client.sendall(b"1 + 1\n" * 10_000)
+                reset(client)
+            with LineClient(server.connect()) as client:
+                check_equal(client.ask("3 - 1"), "2")
+            check_equal(server.stop(number), 0)
+            check_equal(server.errors(), "")
+
+
 # --- beazley ---
 
 
