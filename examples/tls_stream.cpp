@@ -40,6 +40,13 @@ tls_context make_context(const SSL_METHOD* side) {
   return made;
 }
 
+/// Before what computes for long. Why: each step of a handshake takes half a millisecond, and when hundreds of clients
+/// come at once, they would all be taken in one turn of the loop, which meanwhile looks at no timer.
+void let_others_go_first() {
+  constexpr duration enough = std::chrono::milliseconds(5);
+  while (std::chrono::steady_clock::now() - this_scheduler().now() > enough) fiber::await(yield_now());
+}
+
 }  // namespace
 
 tls_context tls_server_context(const std::string& certificates, const std::string& key) {
@@ -123,9 +130,9 @@ int tls_stream::run_callback(int what_to_retry, BIO* bio, Transfer transfer) noe
 
 std::size_t tls_stream::read_bytes(std::span<std::byte> to) {
   if (not_taken_.empty()) {
-    received_ = chunk();
     received_ = fiber::await(stream_.receive());
     not_taken_ = received_.bytes();
+    if (!SSL_is_init_finished(session_.get())) let_others_go_first();
   }
   const std::size_t count = std::min(to.size(), not_taken_.size());
   if (count != 0) std::memcpy(to.data(), not_taken_.data(), count);
