@@ -77,7 +77,7 @@ void print_bytes(std::istream& in, std::size_t most, bool may_end) {
   while (most > 0 && in) {
     in.read(buffer.data(), static_cast<std::streamsize>(std::min(buffer.size(), most)));
     const auto count = static_cast<std::size_t>(in.gcount());
-    std::fwrite(buffer.data(), 1, count, stdout);
+    if (std::fwrite(buffer.data(), 1, count, stdout) != count) throw std::runtime_error("cannot write the page");
     most -= count;
   }
   if (most > 0 && !may_end) throw std::runtime_error("the answer ends too early");
@@ -96,6 +96,12 @@ void print_body(std::istream& in, const response_head& head) {
   print_bytes(in, std::numeric_limits<std::size_t>::max(), true);
 }
 
+std::string host_and_port(const page& wanted) {
+  const bool is_ipv6 = wanted.host.find(':') != std::string::npos;
+  const std::string host = is_ipv6 ? "[" + wanted.host + "]" : wanted.host;
+  return wanted.port == 443 ? host : fmt::format("{}:{}", host, wanted.port);
+}
+
 void get(tls_stream& server, const page& wanted) {
   server.connect(wanted.host);
   fiber_streambuf buffer(server);
@@ -104,11 +110,12 @@ void get(tls_stream& server, const page& wanted) {
   // Why: else they swallow what is thrown below them: errors, and `cancelled`.
   in.exceptions(std::ios::badbit);
   out.exceptions(std::ios::badbit);
-  out << "GET " << wanted.path << " HTTP/1.1\r\nHost: " << wanted.host << "\r\nConnection: close\r\n\r\n" << std::flush;
+  out << "GET " << wanted.path << " HTTP/1.1\r\nHost: " << host_and_port(wanted) << "\r\nConnection: close\r\n\r\n";
   const response_head head = read_head(in);
   print_body(in, head);
   if (!head.status.starts_with("2")) throw std::runtime_error("the server says " + head.status);
   server.shutdown_send();
+  if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write the page");
 }
 
 task<> https_get(page wanted, std::string authorities) {

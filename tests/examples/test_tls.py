@@ -464,7 +464,8 @@ def _():
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes") as (port, requests):
         got = https_get("localhost", port, "/path?query")
         check_equal((got.returncode, got.stdout, got.stderr), (0, b"yes", b""))
-    check_equal(requests, [b"GET /path?query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
+    expected = f"GET /path?query HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+    check_equal(requests, [expected.encode()])
 
 
 BODIES = {
@@ -526,6 +527,14 @@ def _():
     with answering(b"HTTP/1.1 200 OK\r\n\r\nsecret") as (port, requests):
         check_failure(https_get("127.0.0.1", port), b"verify failed: IP address mismatch")
     check_equal(requests, [])
+
+
+@test("https_get: a page that cannot be written is an error")
+def _():
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes") as (port, _), open("/dev/full", "wb") as full:
+        ended = subprocess.run([example("https_get"), "--ca", certificate("localhost")[0], "localhost", port],
+                               stdout=full, stderr=subprocess.PIPE, timeout=LIMIT)
+        check_equal((ended.returncode, ended.stderr), (1, b"https_get: cannot write the page\n"))
 
 
 @test("https_get: where nobody listens, or nobody speaks TLS, the error says so")
