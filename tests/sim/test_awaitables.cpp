@@ -38,13 +38,21 @@ struct surroundings {
 };
 
 struct row {
-  const char* name;
+  std::string name;
   std::function<task<>(surroundings&)> wait;
+  std::function<task<>(surroundings&)> wait_in_fiber = nullptr;  // none: as `wait`
 };
 
 template <class Make>
 row waits(const char* name, Make make) {
-  return {name, [make](surroundings& s) -> task<> { static_cast<void>(co_await make(s)); }};
+  row r{name, [make](surroundings& s) -> task<> { static_cast<void>(co_await make(s)); }};
+#if TEST_FIBERS
+  r.wait_in_fiber = [make](surroundings& s) -> task<> {
+    const auto body = [&] { static_cast<void>(fiber::await(make(s))); };
+    co_await in_fiber(body);
+  };
+#endif
+  return r;
 }
 
 task<> wait_in_nursery(nursery& n) {
@@ -55,7 +63,7 @@ task<> wait_in_nursery(nursery& n) {
 
 const std::string more_than_fits(100, 'x');
 
-std::vector<row> all_rows() {
+std::vector<row> rows_for_tasks() {
   std::vector<row> rows;
   rows.push_back(waits("sleep_for", [](surroundings&) { return sleep_for(1h); }));
   rows.push_back(waits("sleep_until", [](surroundings& s) { return sleep_until(s.world.clock().now() + 1h); }));
@@ -108,6 +116,16 @@ std::vector<row> all_rows() {
   rows.push_back(waits("write_some of a descriptor", [](surroundings& s) {
     return write_some(s.full.first.fd(), std::as_bytes(std::span(more_than_fits)));
   }));
+  return rows;
+}
+
+/// All of them, in tasks and in fibers.
+std::vector<row> all_rows() {
+  std::vector<row> rows = rows_for_tasks();
+  const std::size_t in_tasks = rows.size();
+  for (std::size_t i = 0; i < in_tasks; ++i) {
+    if (rows[i].wait_in_fiber) rows.push_back({rows[i].name + " in a fiber", rows[i].wait_in_fiber});
+  }
   return rows;
 }
 
