@@ -46,19 +46,35 @@ class orphan final : private ringlet::detail::io_op, private ringlet::detail::ba
   process_handle process_;
 };
 
+/// Counts a stop() from its beginning to its end.
+class stop_in_progress {
+ public:
+  explicit stop_in_progress(unsigned& count) noexcept : count_(count) { ++count_; }
+  stop_in_progress(const stop_in_progress&) = delete;
+  stop_in_progress& operator=(const stop_in_progress&) = delete;
+  ~stop_in_progress() { --count_; }
+
+ private:
+  unsigned& count_;
+};
+
 }  // namespace
 
 // --- process_handle
 
-void process_handle::reap(int flags) noexcept {
-  siginfo_t info{};
+int process_handle::wait_for_it(siginfo_t& info, int flags) const noexcept {
   const idtype_t kind = pidfd_ ? P_PIDFD : P_PID;
   const auto which = static_cast<id_t>(pidfd_ ? pidfd_.get() : pid_);
   int result = 0;
   do {
     result = ::waitid(kind, which, &info, WEXITED | flags);
   } while (result != 0 && errno == EINTR);
-  if (result != 0) {
+  return result;
+}
+
+void process_handle::reap(int flags) noexcept {
+  siginfo_t info{};
+  if (wait_for_it(info, flags) != 0) {
     end_ = status::of_unknown();
   } else if (info.si_pid != 0) {
     end_ = info.si_code == CLD_EXITED ? status::of_exit(info.si_status) : status::of_signal(info.si_status);
@@ -68,7 +84,7 @@ void process_handle::reap(int flags) noexcept {
 bool process_handle::has_ended() noexcept {
   if (end_) return true;
   siginfo_t info{};
-  const int result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT);
+  const int result = wait_for_it(info, WNOHANG | WNOWAIT);
   if (result != 0) end_ = status::of_unknown();
   return result != 0 || info.si_pid != 0;
 }
@@ -140,7 +156,10 @@ running::~running() {
   }
 }
 
+// Why the group is killed first, if it is to go: whom its number stands for is certain only until this is reaped.
 const std::optional<status>& running::poll() noexcept {
+  const bool group_is_to_go = stops_ > 0 && process_.has_ended();
+  if (group_is_to_go) process_.send_to_all(SIGKILL);
   if (!process_.end()) process_.reap(WNOHANG);
   return process_.end();
 }
@@ -159,13 +178,13 @@ task<> running::may_have_ended() {
   }
 }
 
-// Why it is not reaped here: whom a group's number stands for is certain only until then.
 task<> running::ended() {
   while (!process_.has_ended()) co_await may_have_ended();
 }
 
 // One that has ended, but is not reaped yet, may have left others in its group.
 task<status> running::stop() {
+  const stop_in_progress others_see_it(stops_);
   if (!process_.end()) {
     process_.send_to_all(policy_.first_signal());
     const bool in_time = co_await move_on_after(policy_.grace(), ended());
@@ -197,8 +216,10 @@ std::optional<completed> running_pipeline::poll() {
   return result;
 }
 
+// Why none is reaped before all have ended: until then stop() can reach its group.
 task<completed> running_pipeline::wait() {
-  for (child& each : stages) co_await each.wait();
+  co_await checkpoint();
+  for (child& each : stages) co_await each.state_->ended();
   co_return *poll();
 }
 

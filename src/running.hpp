@@ -4,6 +4,7 @@
 
 #include <ringlet/process.hpp>
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,8 @@ class process_handle {
   void send_to_all(int signal) noexcept;
 
  private:
+  int wait_for_it(siginfo_t& info, int flags) const noexcept;
+
   int pid_;
   unique_fd pidfd_;  // none: there are no pidfds here, or it has ended and its status is lost
   bool leads_group_;
@@ -78,6 +81,8 @@ class running {
   process_handle& process() noexcept { return process_; }
   const std::optional<status>& poll() noexcept;
   task<status> wait();
+  /// Waits for its end, and does not reap it.
+  task<> ended();
   task<status> stop();
   task<completed> communicate(std::string input);
 
@@ -85,11 +90,11 @@ class running {
 
  private:
   task<> may_have_ended();
-  task<> ended();
 
   process_handle process_;
   std::string program_;
   kill_policy policy_;
+  unsigned stops_ = 0;  // stop() calls that are not over
 };
 
 /// What a pipeline of children is behind its handle.

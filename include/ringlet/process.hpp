@@ -272,6 +272,7 @@ class child {
 
  private:
   friend class launcher;
+  friend class detail::running_pipeline;
   explicit child(detail::running* state) noexcept : state_(state) {}
 
   detail::running* state_;  // null after a move

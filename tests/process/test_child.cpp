@@ -206,6 +206,33 @@ TEST_CASE("child: stop() ends all of the group that it leads, the deaf, too, eve
   });
 }
 
+TEST_CASE("child: stop() ends all of the group also while other tasks wait for the leader, and look whether it runs") {
+  in_time([]() -> task<> {
+    lifeline line;
+    process::child group =
+        co_await process::spawn(sh("trap 'exit 0' TERM; (trap '' TERM; echo ready; sleep 60; sleep 60) & wait; wait")
+                                    .out(stdio::fd(line.writing.get()))
+                                    .kill_policy(process::term_then_kill(20s)));
+    line.writing.reset();
+    co_await line.reading.receive();
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await group.wait(); });
+      auto looking = n.spawn([&]() -> task<> {
+        for (;;) {
+          static_cast<void>(group.poll());
+          co_await sleep_for(1ms);
+        }
+      });
+      co_await sleep_for(5ms);
+      const process::status end = co_await group.stop();
+      CHECK(end.ok());
+      looking.cancel();
+    });
+    const chunk nobody_has_it = co_await line.reading.receive();
+    CHECK(nobody_has_it.empty());
+  });
+}
+
 TEST_CASE("child: one that is destroyed while it runs is killed and reaped") {
   int pid = 0;
   in_time([&]() -> task<> {
