@@ -132,21 +132,15 @@ class new_process {
   return pid;
 }
 
-// Why: a parent whose first descriptors are closed gets their numbers, which the child overwrites.
-unique_fd above_the_first_three(unique_fd fd) {
-  if (fd.get() >= 3) return fd;
-  unique_fd higher(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-  if (!higher) throw os_error("fcntl", fd.get(), errno);
-  return higher;
-}
-
 /// Where the child reports a failure; closed by exec when there is none.
 struct report {
   report() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw os_error("pipe", "", errno);
     reading = unique_fd(ends[0]);
-    writing = above_the_first_three(unique_fd(ends[1]));
+    writing = unique_fd(ends[1]);
+    reading = above_the_first_three(std::move(reading));
+    writing = above_the_first_three(std::move(writing));
   }
   unique_fd reading;
   unique_fd writing;
@@ -183,6 +177,13 @@ unique_fd open_pidfd(int pid) {
 }
 
 }  // namespace
+
+unique_fd above_the_first_three(unique_fd fd) {
+  if (fd.get() >= 3) return fd;
+  unique_fd higher(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+  if (!higher) throw os_error("fcntl", fd.get(), errno);
+  return higher;
+}
 
 launched launch(const launch_plan& plan) {
   const std::vector<char*> paths = pointers_to(plan.candidates);

@@ -28,6 +28,10 @@ struct launched {
   unique_fd pidfd;  // none: there are no pidfds here, or it has ended and is reaped
 };
 
+/// The same descriptor, or a copy of it that a child's first three cannot be mistaken for. Why: a parent whose own are
+/// closed gets their numbers. errors: os_error.
+unique_fd above_the_first_three(unique_fd fd);
+
 /// errors: os_error, which names the step that failed and its file; then there is no child.
 launched launch(const launch_plan& plan);
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include <fcntl.h>
@@ -46,6 +47,8 @@ void detail::raw_pipe::open() {
   if (::pipe2(ends, O_CLOEXEC) != 0) throw os_error("pipe", "", errno);
   reading = unique_fd(ends[0]);
   writing = unique_fd(ends[1]);
+  reading = above_the_first_three(std::move(reading));
+  writing = above_the_first_three(std::move(writing));
 }
 
 /// Opens what a child's first three descriptors are to be.
@@ -87,7 +90,7 @@ class standard_streams {
     const int flags = target == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
     unique_fd file(::open(path.c_str(), flags | O_CLOEXEC, 0666));
     if (!file) throw os_error("open", path, errno);
-    return keep(std::move(file));
+    return keep(detail::above_the_first_three(std::move(file)));
   }
 
   int keep(unique_fd fd) {
@@ -112,13 +115,25 @@ task<child> launcher::start(cmd what) {
   co_return start_now(std::move(what));
 }
 
+// Why before anything is opened: a number that is free would be that of something of ours.
+void launcher::check_descriptors(const cmd& what) {
+  const auto check = [&what](const char* operation, int fd) {
+    if (::fcntl(fd, F_GETFD) < 0) throw os_error(operation, what.argv_.front(), errno);
+  };
+  for (const int fd : what.passed_) check("pass_fd", fd);
+  for (const auto& where : {what.in_, what.out_, what.err_}) {
+    if (where && where->kind_ == stdio::kind::fd) check("dup2", where->fd_);
+  }
+}
+
 child launcher::start_now(cmd what) {
+  check_descriptors(what);
   standard_streams streams(what);
   detail::launch_plan plan = plan_of(what);
   plan.standard = streams.numbers;
   detail::launched begun = detail::launch(plan);
   detail::process_handle process(begun.pid, std::move(begun.pidfd), what.new_group_ || what.new_session_);
-  auto* state = new detail::running(std::move(process), std::move(what.argv_.front()), std::move(what.policy_));
+  detail::running* const state = adopt(std::move(process), what);
   child started(state);
   auto& [in, out, err] = streams.parents_ends;
   if (in) state->streams.in.emplace(std::move(in));
@@ -128,7 +143,19 @@ child launcher::start_now(cmd what) {
   return started;
 }
 
+// Nobody knows of the process yet: when there is no memory for who is to look after it, it goes.
+detail::running* launcher::adopt(detail::process_handle process, cmd& what) {
+  try {
+    return new detail::running(std::move(process), std::move(what.argv_.front()), std::move(what.policy_));
+  } catch (...) {
+    process.send_to_all(SIGKILL);
+    process.reap(0);
+    throw;
+  }
+}
+
 task<child_pipeline> launcher::start(std::vector<cmd> stages) {
+  for (const cmd& stage : stages) check_descriptors(stage);
   auto* state = new detail::running_pipeline;
   child_pipeline started(state);
   unique_fd from_before;

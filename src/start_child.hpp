@@ -10,6 +10,8 @@ namespace ringlet::process {
 
 namespace detail {
 
+class process_handle;
+
 /// A pipe of which no end is awaited in this process.
 class raw_pipe {
  public:
@@ -33,7 +35,9 @@ class launcher {
   static task<child_pipeline> start(std::vector<cmd> stages);
 
  private:
+  static void check_descriptors(const cmd& what);
   static child start_now(cmd what);
+  static detail::running* adopt(detail::process_handle process, cmd& what);
   static detail::launch_plan plan_of(const cmd& what);
   static std::vector<std::string> environment_of(const cmd& what);
 };

@@ -332,6 +332,29 @@ TEST_CASE("cmd: the parent's first three descriptors may be closed") {
   CHECK(done.err == "err\n");
 }
 
+TEST_CASE("cmd: one of the first three that is closed in the parent is closed in the child, too") {
+  const int kept = ::fcntl(0, F_DUPFD_CLOEXEC, 10);
+  completed done(process::status::of_unknown());
+  in_time([&]() -> task<> {
+    ::close(0);
+    auto work = process::run(cmd("cat").timeout(20s));
+    done = co_await std::move(work);
+  });
+  ::dup2(kept, 0);
+  ::close(kept);
+  CHECK(done.status == process::status::of_exit(1));
+  CHECK_THAT(done.err, kit::contains("Bad file descriptor"));
+}
+
+TEST_CASE("cmd: a descriptor that is not open is refused, and nothing is started") {
+  in_time([]() -> task<> {
+    const int free = ::dup(0);
+    ::close(free);
+    co_await expect_error(EBADF, [&] { return process::run(cmd("sleep", "60").pass_fd(free)); });
+    co_await expect_error(EBADF, [&] { return process::run(cmd("sleep", "60").in(stdio::fd(free))); });
+  });
+}
+
 TEST_CASE("cmd: new_session and new_group") {
   const auto ids = [](cmd what) {
     std::string out;
