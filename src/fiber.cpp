@@ -151,10 +151,10 @@ void stackful::live(void* resumed_from) noexcept {
 #if RINGLET_ASAN || RINGLET_TSAN
 stackful::jumped stackful::jump_back(void* to, void* self) noexcept {
   stack_context& from = *here;
-  stack_context& resumer = *static_cast<stackful*>(self)->resumer_;
-  from.sanitizers.leave_for(resumer.sanitizers);
+  stack_context* const& resumer = static_cast<stackful*>(self)->resumer_;  // after the jump it may be another one
+  from.sanitizers.leave_for(resumer->sanitizers);
   const transfer_t back = jump_fcontext(to, nullptr);
-  from.sanitizers.arrive_from(resumer.sanitizers);
+  from.sanitizers.arrive_from(resumer->sanitizers);
   return {back.fctx, back.data};
 }
 const stackful::stack_jump stackful::leave_ = jump_back;

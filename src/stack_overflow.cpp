@@ -24,7 +24,7 @@ void say_what_happened(const stack_memory& stack) noexcept {
   const char* name = task == nullptr || task->name() == nullptr ? "" : task->name();
   const auto end = fmt::format_to_n(text.data(), text.size(),
                                     "ringlet: the fiber of task {} \"{:.100}\" has used up its stack of {} bytes; "
-                                    "in_fiber(fiber::stack_size(n), ...) gives it a larger one\n",
+                                    "fiber::stack_size(n) makes a larger one\n",
                                     task == nullptr ? 0 : task->id(), name, stack.size());
   const std::size_t length = std::min(end.size, text.size());
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), length);

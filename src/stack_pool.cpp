@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -26,8 +27,7 @@ constexpr int guard_install = 102;
 std::size_t whole_pages(std::size_t size) {
   constexpr std::size_t largest = ~std::size_t{0} / 2;
   if (size < stack_memory::smallest) {
-    throw std::invalid_argument("in_fiber: a stack of " + std::to_string(size) +
-                                " bytes is too small; 16 KiB is the least");
+    throw std::invalid_argument("a stack of " + std::to_string(size) + " bytes is too small; 16 KiB is the least");
   }
   if (size > largest) throw_no_stack(size, ENOMEM);
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -39,8 +39,10 @@ bool make_guard(void* at) noexcept {
          ::mprotect(at, stack_memory::guard_size, PROT_NONE) == 0;
 }
 
+// Where a process has as many mappings as it may, none can be split, and only the memory goes back, not the addresses.
 void unmap(stack_memory stack) noexcept {
-  ::munmap(stack.bottom() - stack_memory::guard_size, stack_memory::guard_size + stack.size());
+  const int unmapped = ::munmap(stack.bottom() - stack_memory::guard_size, stack_memory::guard_size + stack.size());
+  if (unmapped != 0) ::madvise(stack.bottom(), stack.size(), MADV_DONTNEED);
 }
 
 stack_memory map(std::size_t size) {
@@ -48,7 +50,8 @@ stack_memory map(std::size_t size) {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE;
   void* at = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (at == MAP_FAILED) throw_no_stack(size, errno);
-  ::madvise(at, whole, MADV_NOHUGEPAGE);  // Why: a stack that uses one page is not to get five hundred
+  // Why: a stack that uses one page is not to get five hundred. A kernel without huge pages refuses, rightly.
+  ::madvise(at, whole, MADV_NOHUGEPAGE);
   const stack_memory made(static_cast<std::byte*>(at) + stack_memory::guard_size, size);
   if (make_guard(at)) return made;
   const int error = errno;
@@ -62,19 +65,22 @@ stack_memory stack_pool::take(std::size_t size) {
   size = whole_pages(size);
   const auto has_size = [size](const stack_memory& stack) { return stack.size() == size; };
   const auto found = std::find_if(free_.rbegin(), free_.rend(), has_size);
-  if (found == free_.rend()) {
-    free_.reserve(most_);  // Why: giving it back must not fail
-    return map(size);
-  }
+  if (found == free_.rend()) return map(size);
   const stack_memory stack = *found;
   free_.erase(std::next(found).base());
   return stack;
 }
 
+// Why the oldest goes: the next fibers want sizes like those of the last ones.
 void stack_pool::give_back(stack_memory stack) noexcept {
-  if (free_.size() < free_.capacity() && free_.size() < most_) {
+  if (most_ == 0) return unmap(stack);
+  if (free_.size() >= most_) {
+    unmap(free_.front());
+    free_.erase(free_.begin());
+  }
+  try {
     free_.push_back(stack);
-  } else {
+  } catch (const std::bad_alloc&) {
     unmap(stack);
   }
 }

@@ -10,7 +10,8 @@ namespace ringlet::detail {
 /// Memory for one stack. Below it lies the guard: who runs over the end of the stack is stopped there.
 class stack_memory {
  public:
-  /// What whoever needs less room than this may jump over is not stopped. units: bytes.
+  /// A function whose variables take more than this may step over it, unless it was compiled with
+  /// -fstack-clash-protection. units: bytes.
   static constexpr std::size_t guard_size = 64 * 1024;
 
   static constexpr std::size_t smallest = 16 * 1024;
@@ -36,7 +37,7 @@ class stack_pool {
   stack_pool& operator=(const stack_pool&) = delete;
   ~stack_pool() { keep(0); }
 
-  /// errors: os_error.
+  /// errors: os_error; std::invalid_argument.
   stack_memory take(std::size_t size);
   void give_back(stack_memory stack) noexcept;
 

@@ -31,9 +31,9 @@ class yielder {
 
 /// Runs a plain function on a stack of its own, value by value: the function calls yield(value), from any depth of
 /// what it calls. It runs only inside the calls below, and starts with the first of them. Inside a fiber it may
-/// fiber::await(). errors: what the function throws comes out of the call that ran it, and ends the generator; os_error
-/// from the first call when there is no memory for a stack. threads: one. lifetime: of what the function refers to,
-/// as long as the generator.
+/// fiber::await(); one call at a time. errors: what the function throws comes out of the call that ran it, and ends the
+/// generator; from the first call, those of a stack, as in in_fiber(). threads: one, and the generator ends before
+/// that. lifetime: of what the function refers to, as long as the generator.
 template <class T>
 class [[nodiscard]] stackful_generator {
  public:
@@ -99,7 +99,7 @@ class stackful_generator<T>::walk : public detail::stackful, public yielder<T> {
 
   void advance() {
     if (!this->has_stack()) this->take_stack(stack_size_);
-    this->resume();
+    run_on();
     if (!this->finished()) return;
     this->give_stack_back();
     result_.take();
@@ -108,13 +108,20 @@ class stackful_generator<T>::walk : public detail::stackful, public yielder<T> {
   void unwind() noexcept {
     if (!this->has_stack()) return;
     unwinding_ = true;
-    this->resume();
+    run_on();
   }
 
  protected:
   detail::outcome<void> result_;
 
  private:
+  void run_on() noexcept {
+    RINGLET_CHECK(!running_, "a stackful_generator was used while its function ran");
+    running_ = true;
+    this->resume();
+    running_ = false;
+  }
+
   void hand_over(T& value) override {
     value_ = &value;
     if (!unwinding_) this->suspend();
@@ -123,6 +130,7 @@ class stackful_generator<T>::walk : public detail::stackful, public yielder<T> {
 
   std::size_t stack_size_;
   T* value_ = nullptr;      // the one yielded last; it lies on the suspended stack
+  bool running_ = false;    // or waits in a fiber
   bool unwinding_ = false;  // no value is asked for any more
 };
 

@@ -135,6 +135,26 @@ TEST_CASE("stackful_generator: one that uses another one") {
   CHECK(seen == std::vector<int>{1, 4, 9, 16});
 }
 
+TEST_CASE("stackful_generator: one is used by a fiber, and then by another when that one has ended") {
+  kit::in_every_order([](simulation&) -> task<> {
+    auto numbers = count_to(9);
+    const auto takes_three = [&numbers] {
+      int sum = 0;
+      for (int i = 0; i < 3; ++i) {
+        sum += *numbers.next();
+        fiber::await(yield_now());
+      }
+      return sum;
+    };
+    const int first = co_await in_fiber(takes_three);
+    const int second = co_await in_fiber(takes_three);
+    const int third = *numbers.next() + *numbers.next() + *numbers.next();
+    CHECK(first == 6);
+    CHECK(second == 15);
+    CHECK(third == 24);
+  });
+}
+
 TEST_CASE("stackful_generator: inside a fiber its function may await, while others go on") {
   kit::in_every_order([](simulation&) -> task<> {
     const auto sums = [](int factor) {
