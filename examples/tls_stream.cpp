@@ -222,7 +222,7 @@ void tls_stream::write_all(std::span<const std::byte> from) {
 }
 
 void tls_stream::shutdown_send() {
-  const bool sent = (SSL_get_shutdown(session_.get()) & SSL_SENT_SHUTDOWN) != 0;
-  if (sent) return;
+  if (close_notify_sent_) return;  // Why not OpenSSL's own flag: it is set before anything has been written
   if (!call("TLS close-notify", [&] { return SSL_shutdown(session_.get()) >= 0; })) throw tls_cut_off();
+  close_notify_sent_ = true;
 }

@@ -83,6 +83,7 @@ class tls_stream {
   ringlet::chunk received_;               // what OpenSSL has not taken yet ...
   std::span<const std::byte> not_taken_;  // ... a part of received_
   bool in_call_ = false;
+  bool close_notify_sent_ = false;
   std::exception_ptr thrown_;        // by a callback of this call; null: nothing
   unsigned long openssl_error_ = 0;  // the first one of this call; 0: none
 };
