@@ -72,7 +72,8 @@ task<> copy_through_buffer(From& from, To& to, std::uint64_t& moved) {
 /// has taken. Into a pipe, and from a connection or another pipe, the bytes never leave the kernel, unless `from` was
 /// read with receive() before. units: bytes. errors: what either throws; os_error, "splice fd 5 to fd 6: broken pipe".
 /// cancel, and errors of `to`: what was read by then, 64 KiB at most, and is not counted in `moved`, is lost; nothing
-/// is where the bytes stay in the kernel. lifetime: both streams and `moved` outlive the await.
+/// is where the bytes stay in the kernel. lifetime: both streams and `moved` outlive the await, in which
+/// nobody reads `from` by another descriptor.
 template <class From, detail::writes_bytes To>
   requires(detail::gives_chunks<From> || detail::reads_bytes<From>)
 task<> copy(From& from, To& to, std::uint64_t& moved) {
