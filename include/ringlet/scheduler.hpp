@@ -209,8 +209,8 @@ class scheduler {
   /// The root task; null outside of run().
   detail::task_record* root() const noexcept { return root_; }
 
-  /// Tells `o` of every step from the next one on; null: nobody. Meanwhile every await suspends, also one that is over
-  /// at once. One observer at a time. lifetime: of `o`, until the next call.
+  /// Tells `o` of every step from the next one on; null: nobody. Meanwhile every await that has something to do
+  /// suspends, also one that is over at once. One observer at a time. lifetime: of `o`, until the next call.
   void observe_steps(detail::step_observer* o) noexcept;
 
   /// Somebody may hold a reference to this loop in another thread.

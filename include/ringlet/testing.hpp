@@ -113,7 +113,8 @@ task<std::size_t> run_to_each_cancel_point(F body) {
 
 /// Awaits body(), a task, again and again, and each time cancels it at another point: before its first await, at the
 /// first, before and at the second and so on, in every task that it spawned, until it comes to its end without having
-/// been cancelled; gives how many points there were. Whether an await is over at once makes no difference. `body`
+/// been cancelled; gives how many points there were. Whether an await that has something to do is over at once
+/// makes no difference. `body`
 /// begins anew each time and sees to it itself that nothing is left of the time before. One at a time in a loop.
 /// errors: what body() throws. cancel: from outside goes through.
 template <class F>

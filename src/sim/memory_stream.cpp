@@ -121,9 +121,9 @@ bool memory_transfer::await_ready() noexcept {
   cancelled_ = cancel_requested();
   if (cancelled_) return true;
   const bool nothing_to_do = buffer_.empty() && !pipe_->closed(direction_);
-  if (nothing_to_do) return true;
+  if (nothing_to_do) return within_budget();
   error_ = pipe_->refusal(direction_);
-  if (error_ != 0) return true;
+  if (error_ != 0) return within_budget();
   in_progress_ = true;
   pipe_->begin(*this);
   return !in_progress_ && within_budget();
