@@ -238,3 +238,23 @@ TEST_CASE("spawn: of a pipeline, without stdio::pipe() there are no pipes but th
     CHECK(contents(place / "sorted") == "a\nb\n");
   });
 }
+
+TEST_CASE("run: a pipeline that takes too long leaves nobody of the group of a stage that has ended long since") {
+  in_time([]() -> task<> {
+    lifeline line;
+    cmd leaves_one = sh("sleep 60 & exit 0").err(stdio::null()).pass_fd(line.writing.get());
+    cmd sleeps = cmd("sleep", "60").out(stdio::null()).err(stdio::null()).timeout(300ms);
+    sleeps.kill_policy(process::term_then_kill(1s));
+    auto work = process::run(std::move(leaves_one) | std::move(sleeps));
+    bool late = false;
+    try {
+      co_await std::move(work);
+    } catch (const process::timed_out&) {
+      late = true;
+    }
+    CHECK(late);
+    line.writing.reset();
+    const chunk nobody_has_it = co_await line.reading.receive();
+    CHECK(nobody_has_it.empty());
+  });
+}
