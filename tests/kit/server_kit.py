@@ -121,7 +121,7 @@ class Server:
         """Sends the signal; gives the exit status, negative where a signal ended the server."""
         self.process.send_signal(number)
         if has_thread_sanitizer(self.process.args[0]):
-            # Why again: it keeps a signal that comes while a fiber runs until that very fiber runs once more.
+            # Why again: it may keep a signal for itself that comes while a fiber runs.
             try:
                 return self.process.wait(LIMIT / 4)
             except subprocess.TimeoutExpired:
@@ -131,8 +131,9 @@ class Server:
 
     def errors(self):
         """What it has written to stderr."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")
+        # Why not read(): the server writes where this file's position is, and reading moves that.
+        written = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), written, 0).decode(errors="replace")
 
     def descriptors(self):
         """How many descriptors it has open."""
