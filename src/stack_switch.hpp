@@ -11,8 +11,6 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if RINGLET_TSAN
-#include <ctime>
-
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -48,7 +46,6 @@ class stack_for_sanitizers {
     __sanitizer_start_switch_fiber(&fake_stack_, to.bottom_, to.size_);
 #endif
 #if RINGLET_TSAN
-    handle_signals_now();
     if (fiber_ == nullptr) fiber_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to.fiber_, 0);
 #endif
@@ -60,7 +57,6 @@ class stack_for_sanitizers {
     __sanitizer_start_switch_fiber(nullptr, to.bottom_, to.size_);
 #endif
 #if RINGLET_TSAN
-    handle_signals_now();
     __tsan_switch_to_fiber(to.fiber_, 0);
 #endif
   }
@@ -73,11 +69,6 @@ class stack_for_sanitizers {
   }
 
  private:
-#if RINGLET_TSAN
-  // Why: the thread sanitizer keeps a signal for the stack on which it came, and handles it in the next call of libc
-  // there. After the switch that may be never.
-  static void handle_signals_now() noexcept { ::time(nullptr); }
-#endif
 #if RINGLET_ASAN
   const void* bottom_ = nullptr;
   std::size_t size_ = 0;
