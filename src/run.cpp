@@ -5,6 +5,7 @@
 #include <ringlet/offload.hpp>
 
 #include "interrupts.hpp"
+#include "signal_action.hpp"
 #include "uring/uring_driver.hpp"
 
 #include <memory>
@@ -26,10 +27,7 @@ class nobody final : public parent {
 
 // Why: a write to a closed pipe through io_uring raises SIGPIPE, which by default ends the process.
 void ignore_sigpipe_unless_handled() {
-  struct sigaction now{};
-  ::sigaction(SIGPIPE, nullptr, &now);
-  const bool untouched = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
-  if (untouched) ::signal(SIGPIPE, SIG_IGN);
+  if (has_default_action(SIGPIPE)) ::signal(SIGPIPE, SIG_IGN);
 }
 
 // Why: a process may be started with descriptors 0 to 2 closed, and a ring or a connection that landed there would get

@@ -4,10 +4,11 @@
 
 #include <ringlet/detail/task_record.hpp>
 
+#include "signal_action.hpp"
+
+#include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdlib>
-#include <string_view>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -40,9 +41,7 @@ void on_fault(int number, siginfo_t* info, void*) {
 }
 
 bool handle_faults() {
-  struct sigaction now{};
-  ::sigaction(SIGSEGV, nullptr, &now);
-  if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) return false;
+  if (!has_default_action(SIGSEGV)) return false;
   struct sigaction mine{};
   mine.sa_sigaction = on_fault;
   mine.sa_flags = SA_SIGINFO | SA_ONSTACK;

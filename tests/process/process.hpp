@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace processes {
@@ -35,5 +36,22 @@ struct lifeline {
 /// What `body` throws as an os_error, else "nothing".
 std::string failure_of(task<> body);
 std::string failure_of(task<completed> body);
+
+/// Communicates again and again, each time for a moment only: whoever copies the input to its output between "first"
+/// and "last" loses nothing.
+template <class Children>
+task<> expect_all_despite_timeouts(Children& slow, const std::string& input) {
+  int timeouts = 0;
+  std::optional<completed> done;
+  while (!done && timeouts < 1000) {
+    done = co_await move_on_after(30ms, slow.communicate(input));
+    if (!done) ++timeouts;
+  }
+  REQUIRE(done);
+  CHECK(timeouts > 3);
+  CHECK(done->out == "first\n" + input);
+  CHECK(done->err == "last\n");
+  CHECK(done->ok());
+}
 
 }  // namespace processes
