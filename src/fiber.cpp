@@ -171,7 +171,9 @@ class fiber_base::turn {
  public:
   explicit turn(fiber_base& fiber) noexcept : fiber_(fiber) {}
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
+  // Why flat: a return after the jumps would be mispredicted.
+  [[gnu::flatten]] std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
     fiber_.next_ = fiber_.stand_in_ = stand_in;
     current_fiber = &fiber_;
     fiber_.resume();

@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::uint64_t turns_a_reading = 64;
 
+// How many steps follow each other without a return to the loop. Why so few: where a transfer is no jump, each adds to
+// the stack what its budget allows; and a return costs little.
+constexpr int steps_in_a_row = 16;
+
 }  // namespace
 
 using detail::current;
@@ -37,29 +41,25 @@ void scheduler::fire_due_timers() noexcept {
 }
 
 void scheduler::run_batch() noexcept {
-  batch_ = std::move(ready_);
-  if (shuffled_) shuffle_batch();
-  while (task_record* task = batch_.pop_front()) {
-    steps_are_watched() ? run_watched_step(*task) : run_step(*task);
+  if (shuffled_) shuffle_ready();
+  current.batch = current.ready.take_all();
+  while (current.batch != nullptr) {
+    watched_ ? run_watched_step() : run_steps(steps_in_a_row);
   }
   current.task = nullptr;
 }
 
-void scheduler::run_step(task_record& task) noexcept {
-  if (task.fresh() && task.cancelled()) return retire(task);
-  current.task = &task;
-  current.budget = budget_;
-  switch (task.step(now_.time_since_epoch().count())) {
-    case task_record::step_end::preempted: return make_ready(task);
-    case task_record::step_end::finished: return retire(task);
-    case task_record::step_end::parked:
-    case task_record::step_end::fresh: return;
-  }
+// Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
+void scheduler::run_steps(int in_a_row) noexcept {
+  if (current.batch->cancelled_before_it_began()) return retire(current.take_first());
+  current.steps = in_a_row - 1;
+  current.begin_step(budget_).resume();
+  if (current.task->finished()) retire(*current.task);
 }
 
-void scheduler::run_watched_step(task_record& task) noexcept {
-  if (observer_ != nullptr) observer_->before_step(task);
-  on_stall_ ? run_timed_step(task) : run_step(task);
+void scheduler::run_watched_step() noexcept {
+  if (observer_ != nullptr) observer_->before_step(*current.batch);
+  on_stall_ ? run_timed_step() : run_steps(1);
   if (observer_ != nullptr) observer_->after_step();
 }
 
@@ -67,13 +67,15 @@ void scheduler::observe_steps(detail::step_observer* o) noexcept {
   RINGLET_CHECK(o == nullptr || observer_ == nullptr, "the steps of this loop are observed already");
   observer_ = o;
   budget_ = o != nullptr ? 1 : detail::step_budget;
+  watched_ = on_stall_ || o != nullptr;
+  current.steps = 0;
 }
 
 // Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.
-void scheduler::run_timed_step(task_record& task) noexcept {
-  const std::string who = detail::task_label(task);
+void scheduler::run_timed_step() noexcept {
+  const std::string who = detail::task_label(*current.batch);
   const auto start = std::chrono::steady_clock::now();
-  run_step(task);
+  run_steps(1);
   const duration took = std::chrono::steady_clock::now() - start;
   if (took <= stall_limit_) return;
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
@@ -88,7 +90,7 @@ void scheduler::retire(task_record& task) noexcept {
 
 // Zero if something can run, else the next timer, else never.
 time_point scheduler::next_deadline() {
-  if (!ready_.empty() || live_ == 0 || !mailbox_->fall_asleep()) return long_ago;
+  if (!current.ready.empty() || live_ == 0 || !mailbox_->fall_asleep()) return long_ago;
   const bool time_may_pass = virtual_clock_ == nullptr || offloads_ == 0;
   if (!timers_.empty()) return time_may_pass ? timers_.earliest() : never;
   const bool can_be_woken =
@@ -127,11 +129,12 @@ void scheduler::run(task_record& root) {
 void scheduler::wait_until(time_point deadline) noexcept {
   reactor_.wait(deadline);
   now_is_stale_ = true;
-  if (deadline != long_ago || turns_ % turns_a_reading == 0) read_clock();
+  const bool slept = deadline != long_ago;
+  if (slept) mailbox_->wake_up();
+  if (slept || turns_ % turns_a_reading == 0) read_clock();
 }
 
 void scheduler::run_posted() noexcept {
-  mailbox_->wake_up();
   if (!mailbox_->empty()) run_all(mailbox_->take_all());
 }
 
@@ -170,12 +173,13 @@ bool scheduler::push_work(detail::remote_work& work) noexcept {
 void scheduler::read_clock() noexcept {
   now_is_stale_ = false;
   now_ = virtual_clock_ != nullptr ? virtual_clock_->now() : std::chrono::steady_clock::now();
+  current.now = now_.time_since_epoch().count();
 }
 
 // Fisher and Yates' shuffle with Steele's splitmix64, so that a seed gives the same order everywhere.
-void scheduler::shuffle_batch() {
+void scheduler::shuffle_ready() {
   std::vector<task_record*> tasks;
-  while (task_record* task = batch_.pop_front()) tasks.push_back(task);
+  while (task_record* task = current.ready.pop_front()) tasks.push_back(task);
   for (std::size_t left = tasks.size(); left > 0; --left) {
     random_ += 0x9e3779b97f4a7c15u;
     std::uint64_t bits = random_;
@@ -183,14 +187,14 @@ void scheduler::shuffle_batch() {
     bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
     std::swap(tasks[left - 1], tasks[(bits ^ (bits >> 31)) % left]);
   }
-  for (task_record* task : tasks) batch_.push_back(*task);
+  for (task_record* task : tasks) current.ready.push_back(*task);
 }
 
 statistics scheduler::stats() const noexcept {
   const detail::reactor_counters& world = reactor_.counters();
   statistics s;
   s.tasks_live = live_;
-  s.tasks_ready = ready_.size() + batch_.size();
+  s.tasks_ready = current.ready.size() + detail::ready_queue::size(current.batch);
   const std::size_t running = current.task != nullptr ? 1 : 0;
   s.tasks_waiting = live_ - s.tasks_ready - running;
   s.in_flight = reactor_.in_flight();
@@ -213,7 +217,8 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
       random_(how.seed),
       virtual_clock_(how.clock),
       stall_limit_(how.stall_limit),
-      on_stall_(how.on_stall) {
+      on_stall_(how.on_stall),
+      watched_(on_stall_) {
   read_clock();
   detail::current_scheduler = this;
 }

@@ -146,7 +146,7 @@ class [[nodiscard]] channel<T>::sender final : public detail::late_wait<sender> 
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
     if (sent_ || channel_.closed_) return detail::preempt(here);
     this->park(here, channel_.senders_, "send to a channel");
-    return std::noop_coroutine();
+    return detail::next_step();
   }
   bool await_resume() const {
     this->throw_if_cancelled();
@@ -174,7 +174,7 @@ class [[nodiscard]] channel<T>::receiver final : public detail::late_wait<receiv
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
     if (item_ || channel_.closed_) return detail::preempt(here);
     this->park(here, channel_.receivers_, "receive from a channel");
-    return std::noop_coroutine();
+    return detail::next_step();
   }
   std::optional<T> await_resume() {
     this->throw_if_cancelled();

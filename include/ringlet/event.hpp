@@ -33,7 +33,7 @@ class event {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (event_.set_) return detail::preempt(here);
       event_.waits_.park(here, *this);
-      return std::noop_coroutine();
+      return detail::next_step();
     }
     void await_resume() const { throw_if_cancelled(); }
     detail::wait_text describe() const noexcept override { return {"wait for an event"}; }

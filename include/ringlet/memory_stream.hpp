@@ -23,7 +23,7 @@ class memory_transfer : public wait {
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
     if (!in_progress_) return preempt(here);
     park(here, *this);
-    return std::noop_coroutine();
+    return next_step();
   }
   bool await_cancelled() const noexcept { return cancelled_; }
   std::error_code await_error() const noexcept { return {error_, std::generic_category()}; }

@@ -119,7 +119,7 @@ class channel_state<T>::send_awaiter final : public task_sender {
     begin_wait();
     park(here, *this);
     to_.wait_to_send(*this, &value_);
-    return std::noop_coroutine();
+    return next_step();
   }
   bool await_cancelled() noexcept { return cancelled_; }
   bool await_resume() const {
@@ -165,7 +165,7 @@ class channel_state<T>::receive_awaiter final : public channel_receiver {
     const std::lock_guard lock(from_.mutex_);
     if (done_ || over_at_once()) return preempt(here);
     from_.park_receiver(here, *this);
-    return std::noop_coroutine();
+    return next_step();
   }
   std::optional<T> await_resume() {
     throw_if_cancelled();

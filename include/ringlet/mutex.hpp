@@ -58,7 +58,7 @@ class mutex {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (mutex_.holder_ == myself()) return detail::preempt(here);
       mutex_.waits_.park(here, *this);
-      return std::noop_coroutine();
+      return detail::next_step();
     }
     guard await_resume() const {
       throw_if_cancelled();

@@ -107,7 +107,7 @@ class [[maybe_unused]] job {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (child_->done()) return detail::preempt(here);
       child_->joiners().park(here, *this);
-      return std::noop_coroutine();
+      return detail::next_step();
     }
     R await_resume() {
       throw_if_cancelled();

@@ -134,17 +134,17 @@ class scheduler {
   /// The wait of a parked task is over: it runs in the next batch.
   void wake(detail::task_record& task) noexcept {
     task.unpark();
-    ready_.push_back(task);
+    detail::current.ready.push_back(task);
   }
 
   /// Lets a suspended task that waits for nothing run in the next batch.
-  void make_ready(detail::task_record& task) noexcept { ready_.push_back(task); }
+  void make_ready(detail::task_record& task) noexcept { detail::current.ready.push_back(task); }
 
   /// Takes on a new task, which runs for the first time in the next batch.
   void start(detail::task_record& task) noexcept {
     task.set_id(++last_id_);
     ++live_;
-    ready_.push_back(task);
+    detail::current.ready.push_back(task);
   }
 
   /// Calls t.fire() in the first turn whose time has reached `deadline`. lifetime: of `t`, until then or
@@ -202,7 +202,7 @@ class scheduler {
   ~scheduler();
 
   /// Runs until the root task, started before, and all below it have finished. Throws what the loop itself failed with.
-  void run(detail::task_record& root);
+  [[gnu::flatten]] void run(detail::task_record& root);  // Why flat: behind fibers each return is mispredicted
 
   /// Where other threads leave their work.
   detail::mailbox& post_box() const noexcept { return *mailbox_; }
@@ -217,31 +217,26 @@ class scheduler {
   void mark_exposed() noexcept { exposed_ = true; }
 
  private:
-  using ready_queue = detail::intrusive_queue<detail::task_record, &detail::task_record::next_ready_>;
-
   void turn();
   void begin_turn();
   void fire_due_timers() noexcept;
-  [[gnu::flatten]] void run_batch() noexcept;  // Why flat: a step is short, and this is where they all begin
+  void run_batch() noexcept;
 
-  void run_step(detail::task_record& task) noexcept;
-  bool steps_are_watched() const noexcept { return on_stall_ || observer_ != nullptr; }
-  [[gnu::noinline]] void run_watched_step(detail::task_record& task) noexcept;
-  void run_timed_step(detail::task_record& task) noexcept;
+  void run_steps(int in_a_row) noexcept;
+  [[gnu::noinline]] void run_watched_step() noexcept;
+  void run_timed_step() noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
-  [[gnu::noinline]] void shuffle_batch();
+  [[gnu::noinline]] void shuffle_ready();
   void wait_until(time_point deadline) noexcept;
   time_point next_deadline();
-  time_point suspected_deadlock();
+  [[gnu::noinline]] time_point suspected_deadlock();
   void break_deadlock();
-  void read_clock() noexcept;
-  void close_mailbox() noexcept;
+  [[gnu::noinline]] void read_clock() noexcept;
+  [[gnu::noinline]] void close_mailbox() noexcept;
 
-  // The state that turn() moves.
-  ready_queue ready_;          // tasks that can run
-  ready_queue batch_;          // those of them that run in this turn
+  // The state that turn() moves, with the queues of detail::current.
   detail::timer_heap timers_;  // what happens at a point in time
   detail::mailbox* mailbox_;   // what other threads ask for
   detail::reactor& reactor_;   // what the world completes
@@ -255,6 +250,7 @@ class scheduler {
   duration stall_limit_;
   detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
   detail::step_observer* observer_ = nullptr;      // null: nobody
+  bool watched_;                                   // there is an observer, or steps are timed
   int budget_ = detail::step_budget;               // of each step
   detail::task_record* root_ = nullptr;
   detail::intrusive_list<detail::end_watch> end_watches_;

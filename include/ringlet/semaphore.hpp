@@ -31,7 +31,7 @@ class semaphore {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (taken_) return detail::preempt(here);
       semaphore_.waits_.park(here, *this);
-      return std::noop_coroutine();
+      return detail::next_step();
     }
     void await_resume() const { throw_if_cancelled(); }
     detail::wait_text describe() const noexcept override { return {"acquire a semaphore"}; }

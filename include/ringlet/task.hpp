@@ -26,8 +26,8 @@ class awaiting {
 
   bool await_ready() { return awaiter_.await_ready(); }
   template <class Promise>
-  auto await_suspend(std::coroutine_handle<Promise> here) {
-    return awaiter_.await_suspend(here);
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
+    return suspend_on(awaiter_, here);
   }
   decltype(auto) await_resume() { return awaiter_.await_resume(); }
 
@@ -45,7 +45,9 @@ class promise_base : public pooled {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) const noexcept {
       const std::coroutine_handle<> next = here.promise().continuation_;
-      return next ? transfer(next) : current.task->end();
+      if (next) return transfer(next);
+      current.task->end();
+      return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
@@ -101,7 +103,7 @@ void park(std::coroutine_handle<Promise> here, wait& what) noexcept {
 /// Sends the running task to the back of the queue: for the await_suspend of an await that is over already.
 template <class Promise>
 std::coroutine_handle<> preempt(std::coroutine_handle<Promise> here) noexcept {
-  return current.task->preempt(here, promise_of(here));
+  return preempt(here, promise_of(here));
 }
 
 [[noreturn]] void task_never_awaited(const std::source_location& created) noexcept;

@@ -152,6 +152,23 @@ TEST_CASE("deep: two tasks take 100,000 turns each") {
   });
 }
 
+TEST_CASE("deep: 100,000 tasks take three turns each, one right after another") {
+  simulated([]() -> task<> {
+    int turns = 0;
+    const auto take_turns = [&]() -> task<> {
+      for (int turn = 0; turn < 3; ++turn) {
+        co_await yield_now();
+        ++turns;
+      }
+    };
+    co_await with_nursery([&](nursery& n) -> task<> {
+      for (int i = 0; i < deep; ++i) n.spawn(take_turns);
+      co_return;
+    });
+    CHECK(turns == 3 * deep);
+  });
+}
+
 // --- Await chains
 
 TEST_CASE("deep: a chain of 100,000 awaits completes at once") {
@@ -159,6 +176,21 @@ TEST_CASE("deep: a chain of 100,000 awaits completes at once") {
     auto bottom = [] { return ready_task(1); };
     const int depth = co_await chain(deep, bottom);
     CHECK(depth == deep);
+  });
+}
+
+TEST_CASE("deep: a thousand chains of 1,000 awaits complete side by side") {
+  simulated([]() -> task<> {
+    int awaited = 0;
+    const auto descend = [&]() -> task<> {
+      auto bottom = [] { return ready_task(1); };
+      awaited += co_await chain(1'000, bottom);
+    };
+    co_await with_nursery([&](nursery& n) -> task<> {
+      for (int i = 0; i < 1'000; ++i) n.spawn(descend);
+      co_return;
+    });
+    CHECK(awaited == 1'000'000);
   });
 }
 

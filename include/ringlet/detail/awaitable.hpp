@@ -103,16 +103,16 @@ class awaiter_holder {
   [[no_unique_address]] typename slot<A>::type awaiter_;
 };
 
-/// The awaiter protocol allows three return types of await_suspend; this makes one of them.
+/// The awaiter protocol allows three return types of await_suspend; this makes one of them. Who does not say where to
+/// go on has suspended, and so ended the step.
 template <class Awaiter, class Promise>
 std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
   using result = decltype(awaiter.await_suspend(here));
   if constexpr (std::is_void_v<result>) {
     awaiter.await_suspend(here);
-    return std::noop_coroutine();
+    return next_step();
   } else if constexpr (std::is_same_v<result, bool>) {
-    if (awaiter.await_suspend(here)) return std::noop_coroutine();
-    return here;
+    return awaiter.await_suspend(here) ? next_step() : here;
   } else {
     return awaiter.await_suspend(here);
   }

@@ -51,10 +51,16 @@ class intrusive_queue {
     return first;
   }
 
+  /// The first element, linked to all the others; the queue is empty then.
+  T* take_all() noexcept { return std::exchange(head_, nullptr); }
+
   /// Counts the elements, one by one.
-  std::size_t size() const noexcept {
+  std::size_t size() const noexcept { return size(head_); }
+
+  /// Counts an element and what is linked to it.
+  static std::size_t size(const T* first) noexcept {
     std::size_t count = 0;
-    for (T* element = head_; element != nullptr; element = element->*Next) ++count;
+    for (const T* element = first; element != nullptr; element = element->*Next) ++count;
     return count;
   }
 

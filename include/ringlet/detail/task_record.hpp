@@ -6,6 +6,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <utility>
 
 namespace ringlet::detail {
 
@@ -96,13 +97,6 @@ class scope {
 /// One task: a line of execution with one place where it goes on. The scheduler's queue is made of these.
 class task_record : public list_links {
  public:
-  enum class step_end : unsigned char {
-    fresh,      // has not run yet
-    parked,     // waits, or was made ready by somebody
-    preempted,  // its transfer budget is spent: goes to the back of the queue
-    finished,   // its outermost coroutine has ended
-  };
-
   task_record() noexcept = default;
   virtual ~task_record() = default;
 
@@ -122,26 +116,20 @@ class task_record : public list_links {
     base_.cancelled_ = outer != nullptr && outer->cancelled_;
   }
 
-  /// Suspends the running task at `here` until wake(); `what` knows how to undo that.
-  void park(std::coroutine_handle<> here, promise_base* leaf, wait& what) noexcept {
+  /// The running task is suspended; its next step begins at `here`.
+  void suspend(std::coroutine_handle<> here, promise_base* leaf) noexcept {
     resume_at_ = here;
     leaf_ = leaf;
+  }
+
+  /// Suspends the running task at `here` until wake(); `what` knows how to undo that.
+  void park(std::coroutine_handle<> here, promise_base* leaf, wait& what) noexcept {
+    suspend(here, leaf);
     wait_ = &what;
     what.waiter_ = this;
   }
 
-  /// Sends the running task, at `here`, to the back of the queue.
-  std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
-    resume_at_ = here;
-    leaf_ = leaf;
-    step_end_ = step_end::preempted;
-    return std::noop_coroutine();
-  }
-
-  std::coroutine_handle<> end() noexcept {
-    step_end_ = step_end::finished;
-    return std::noop_coroutine();
-  }
+  void end() noexcept { progress_ = progress::finished; }
 
   /// The wait is over; the scheduler puts the task into its queue.
   void unpark() noexcept { wait_ = nullptr; }
@@ -150,42 +138,61 @@ class task_record : public list_links {
   const scope& base_scope() const noexcept { return base_; }
   scope& innermost() const noexcept { return *innermost_; }
   bool cancelled() const noexcept { return innermost_->cancelled_; }
+  bool cancelled_before_it_began() const noexcept { return fresh() && cancelled(); }
 
   const wait* waiting_for() const noexcept { return wait_; }
   const promise_base* leaf() const noexcept { return leaf_; }
   std::uint64_t id() const noexcept { return id_; }
   void set_id(std::uint64_t id) noexcept { id_ = id; }
   std::int64_t parked_since() const noexcept { return parked_since_; }
-  bool fresh() const noexcept { return step_end_ == step_end::fresh; }
+  bool fresh() const noexcept { return progress_ == progress::fresh; }
+  bool finished() const noexcept { return progress_ == progress::finished; }
 
-  /// Runs the task until it suspends. since: the loop's time, for dumps.
-  step_end step(std::int64_t since) noexcept {
-    step_end_ = step_end::parked;
-    parked_since_ = since;
-    resume_at_.resume();
-    return step_end_;
+  /// A step of the task begins; gives where. now: the loop's time, for dumps.
+  std::coroutine_handle<> begin_step(std::int64_t now) noexcept {
+    progress_ = progress::started;
+    parked_since_ = now;
+    return resume_at_;
   }
 
-  task_record* next_ready_ = nullptr;  // the scheduler's link
+  task_record* next_ready_ = nullptr;  // the ready queue's link
 
  private:
   friend class scope;
 
+  enum class progress : unsigned char { fresh, started, finished };
+
   std::coroutine_handle<> resume_at_;
   wait* wait_ = nullptr;  // null: running or ready; else what it waits for
   scope* innermost_ = &base_;
-  step_end step_end_ = step_end::fresh;
+  progress progress_ = progress::fresh;
   promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
   scope base_;
   std::uint64_t id_ = 0;
   std::int64_t parked_since_ = 0;
 };
 
-/// What runs on this thread right now.
+using ready_queue = intrusive_queue<task_record, &task_record::next_ready_>;
+
+/// What runs on this thread right now, and next.
 struct execution {
-  task_record* task = nullptr;  // null: no task, or outside of run()
-  int budget = 0;               // transfers and immediate awaits left before the task has to queue again
-  bool dropping = false;        // a task that never began is being destroyed, and with it what it would have awaited
+  task_record* task = nullptr;   // null: no task, or outside of run()
+  int budget = 0;                // transfers and immediate awaits left before the task has to queue again
+  int steps = 0;                 // how many may still begin where another one ends, before the loop has its say
+  task_record* batch = nullptr;  // the tasks that run after this one in the same turn, linked; null: none
+  ready_queue ready;             // the tasks of the next turn
+  std::int64_t now = 0;          // the loop's time, for dumps
+  bool dropping = false;         // a task that never began is being destroyed, and with it what it would have awaited
+
+  /// The first of the batch, taken out.
+  task_record& take_first() noexcept { return *std::exchange(batch, batch->next_ready_); }
+
+  /// The first of the batch runs from now on; gives where it goes on.
+  std::coroutine_handle<> begin_step(int its_budget) noexcept {
+    task = &take_first();
+    budget = its_budget;
+    return task->begin_step(now);
+  }
 };
 
 inline constinit thread_local execution current;
@@ -203,11 +210,27 @@ inline bool within_budget() noexcept {
   return --current.budget > 0;
 }
 
+/// Ends the step of a task that has suspended: the last thing that its await_suspend does. Gives where the thread goes
+/// on: in the next task of the batch, without a return to the loop, or else in the loop.
+inline std::coroutine_handle<> next_step() noexcept {
+  task_record* const next = current.batch;
+  if (next == nullptr || current.steps == 0 || next->cancelled_before_it_began()) return std::noop_coroutine();
+  --current.steps;
+  return current.begin_step(step_budget);
+}
+
+/// Sends the running task to the back of the queue; it goes on at `here`. For await_suspend, like next_step().
+inline std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
+  current.task->suspend(here, leaf);
+  current.ready.push_back(*current.task);
+  return next_step();
+}
+
 /// The handle to return from await_suspend in order to go on at `next`.
 inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
   if (within_budget()) [[likely]]
     return next;
-  return current.task->preempt(next, nullptr);
+  return preempt(next, nullptr);
 }
 
 }  // namespace ringlet::detail
