@@ -51,7 +51,9 @@ void scheduler::run_batch() noexcept {
 
 // Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
 void scheduler::run_steps(int in_a_row) noexcept {
-  if (current.batch->cancelled_before_it_began()) return retire(current.take_first());
+  task_record& first = *current.batch;
+  if (first.fresh() && first.cancelled()) return retire(current.take_first());
+  first.start();
   current.steps = in_a_row - 1;
   current.begin_step(budget_).resume();
   if (current.task->finished()) retire(*current.task);

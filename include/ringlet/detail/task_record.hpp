@@ -138,7 +138,6 @@ class task_record : public list_links {
   const scope& base_scope() const noexcept { return base_; }
   scope& innermost() const noexcept { return *innermost_; }
   bool cancelled() const noexcept { return innermost_->cancelled_; }
-  bool cancelled_before_it_began() const noexcept { return fresh() && cancelled(); }
 
   const wait* waiting_for() const noexcept { return wait_; }
   const promise_base* leaf() const noexcept { return leaf_; }
@@ -148,9 +147,11 @@ class task_record : public list_links {
   bool fresh() const noexcept { return progress_ == progress::fresh; }
   bool finished() const noexcept { return progress_ == progress::finished; }
 
+  /// It is fresh no more.
+  void start() noexcept { progress_ = progress::started; }
+
   /// A step of the task begins; gives where. now: the loop's time, for dumps.
   std::coroutine_handle<> begin_step(std::int64_t now) noexcept {
-    progress_ = progress::started;
     parked_since_ = now;
     return resume_at_;
   }
@@ -214,7 +215,7 @@ inline bool within_budget() noexcept {
 /// on: in the next task of the batch, without a return to the loop, or else in the loop.
 inline std::coroutine_handle<> next_step() noexcept {
   task_record* const next = current.batch;
-  if (next == nullptr || current.steps == 0 || next->cancelled_before_it_began()) return std::noop_coroutine();
+  if (next == nullptr || next->fresh() || current.steps == 0) return std::noop_coroutine();
   --current.steps;
   return current.begin_step(step_budget);
 }
