@@ -74,6 +74,12 @@ stack_context& current_stack() noexcept {
   return *here;
 }
 
+/// The books of a thread that goes from one stack to another.
+void change_stacks(stack_context& from, stack_context& to) noexcept {
+  from.exceptions = std::exchange(from.exceptions_of_thread, to.exceptions);
+  here = &to;
+}
+
 /// What a thread that has fibers keeps for them.
 struct thread_of_fibers {
   stack_pool stacks;
@@ -85,6 +91,15 @@ thread_of_fibers& this_thread() {
   return state;
 }
 
+constexpr std::size_t most_stagger = 1024;
+
+// How far below its end a stack begins. Why: the ends of all stacks alike would share the same few lines of the cache.
+std::size_t stagger_of(const stack_memory& memory) noexcept {
+  constexpr std::size_t cache_line = 64;
+  const std::size_t number = reinterpret_cast<std::uintptr_t>(memory.top()) / stack_memory::guard_size;
+  return number % (most_stagger / cache_line) * cache_line;
+}
+
 }  // namespace
 
 const stack_memory* running_stack() noexcept {
@@ -94,10 +109,11 @@ const stack_memory* running_stack() noexcept {
 stack_context* stack_context::make_on(stack_memory memory, void (*begin)(transfer_t)) {
   constexpr std::size_t alignment = 64;
   constexpr std::size_t room = (sizeof(stack_context) + alignment - 1) / alignment * alignment;
-  static_assert(room < stack_memory::smallest / 8);
-  auto* const made = ::new (memory.top() - room) stack_context(memory);
+  static_assert(room + most_stagger < stack_memory::smallest / 8);
+  const std::size_t taken = room + stagger_of(memory);
+  auto* const made = ::new (memory.top() - taken) stack_context(memory);
   made->sanitizers.begin(memory.bottom(), memory.size());
-  made->resume_point = make_fcontext(made, memory.size() - room, begin);
+  made->resume_point = make_fcontext(made, memory.size() - taken, begin);
   return made;
 }
 
@@ -126,16 +142,33 @@ void stackful::give_stack_back() noexcept {
 }
 
 void stackful::resume() noexcept {
-  resumer_ = &current_stack();
-  exceptions_in_flight& exceptions = resumer_->exceptions_of_thread;
-  resumer_->exceptions = std::exchange(exceptions, inner_->exceptions);
-  here = inner_;
-  resumer_->sanitizers.leave_for(inner_->sanitizers);
+  stack_context& from = current_stack();
+  resumer_ = &from;
+  change_stacks(from, *inner_);
+  from.sanitizers.leave_for(inner_->sanitizers);
   const transfer_t back = jump_fcontext(inner_->resume_point, this);
-  inner_ = std::exchange(here, resumer_);
-  resumer_->sanitizers.arrive_from(inner_->sanitizers);
-  inner_->resume_point = back.fctx;
-  inner_->exceptions = std::exchange(exceptions, resumer_->exceptions);
+  static_cast<stackful*>(back.data)->left_for(from, back.fctx);
+}
+
+// On the stack that its resumer is on.
+void stackful::left_for(stack_context& to, void* place) noexcept {
+  inner_ = here;
+  left_at(place);
+  to.sanitizers.arrive_from(inner_->sanitizers);
+  change_stacks(*inner_, to);
+}
+
+void stackful::left_at(void* place) noexcept {
+  inner_->resume_point = place;
+}
+
+// Gives where to jump to.
+void* stackful::hand_over(stackful& other) noexcept {
+  other.resumer_ = resumer_;
+  other.resumed_from_ = resumed_from_;
+  inner_ = here;
+  change_stacks(*inner_, *other.inner_);
+  return here->resume_point;
 }
 
 // The whole life of the stack.
@@ -145,19 +178,21 @@ void stackful::live(void* resumed_from) noexcept {
   run();
   finished_ = true;
   own_->sanitizers.end_with_leaving_for(resumer_->sanitizers);
-  jump_fcontext(resumed_from_, nullptr);
+  jump_fcontext(resumed_from_, this);
 }
 
 #if RINGLET_ASAN || RINGLET_TSAN
-stackful::jumped stackful::jump_back(void* to, void* self) noexcept {
-  stack_context& from = *here;
-  stack_context* const& resumer = static_cast<stackful*>(self)->resumer_;  // after the jump it may be another one
-  from.sanitizers.leave_for(resumer->sanitizers);
-  const transfer_t back = jump_fcontext(to, nullptr);
-  from.sanitizers.arrive_from(resumer->sanitizers);
+stackful::jumped stackful::jump_away(void* to, void* self) noexcept {
+  const stackful& me = *static_cast<stackful*>(self);
+  const bool passes_on = to != me.resumed_from_;  // and then hand_over() was here
+  stack_context& from = passes_on ? *me.inner_ : *here;
+  from.sanitizers.leave_for(passes_on ? here->sanitizers : me.resumer_->sanitizers);
+  const transfer_t back = jump_fcontext(to, self);
+  from.sanitizers.arrive_from(back.data == self ? me.resumer_->sanitizers
+                                                : static_cast<stackful*>(back.data)->inner_->sanitizers);
   return {back.fctx, back.data};
 }
-const stackful::stack_jump stackful::leave_ = jump_back;
+const stackful::stack_jump stackful::leave_ = jump_away;
 #else
 // Why by way of void*: compilers warn of the result's other name. It is two pointers by any.
 const stackful::stack_jump stackful::leave_ =
@@ -174,11 +209,10 @@ class fiber_base::turn {
   // Why flat: a return after the jumps would be mispredicted.
   [[gnu::flatten]] std::coroutine_handle<> await_suspend(
       std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
-    fiber_.next_ = fiber_.stand_in_ = stand_in;
-    current_fiber = &fiber_;
+    fiber_.stand_in_ = stand_in;
+    fiber_.go_on();
     fiber_.resume();
-    current_fiber = nullptr;
-    return fiber_.next_;
+    return std::exchange(current_fiber, nullptr)->next_;  // Why not fiber_: it may have passed on to another one
   }
   void await_resume() const noexcept {}
 
@@ -199,6 +233,7 @@ task<> fiber_base::stand_in(std::size_t stack_size) {
   take_stack(stack_size);
   const counted one_more;
   while (!finished()) co_await turn(*this);
+  current.task->waits_in(nullptr);
 }
 
 void throw_outside_of_fiber() {

@@ -48,10 +48,9 @@ class fiber_base : private stackful {
   template <class Awaiter>
   void wait_for(Awaiter& awaiter, const std::source_location& here) {
     stand_in_.promise().stand_in_for(here);
+    current.task->waits_in(this);
     const std::coroutine_handle<> next = suspend_on(awaiter, stand_in_);
-    if (next == stand_in_) return;
-    next_ = next;
-    suspend();
+    if (next != stand_in_) leave_for(next);
   }
 
  protected:
@@ -65,11 +64,31 @@ class fiber_base : private stackful {
   class turn;
   class counted;
 
+  void go_on() noexcept;
+  void leave_for(std::coroutine_handle<> next) noexcept;
+
   std::coroutine_handle<task<>::promise_type> stand_in_;
-  std::coroutine_handle<> next_;  // what the scheduler is to go on with while the function waits
+  std::coroutine_handle<> next_;  // what the scheduler is to go on with once the function waits or has ended
 };
 
 inline constinit thread_local fiber_base* current_fiber = nullptr;  // null: this thread runs no fiber
+
+inline void fiber_base::go_on() noexcept {
+  current_fiber = this;
+  next_ = stand_in_;
+}
+
+/// Where the next task waits in a fiber, too, there is no need to go by way of the scheduler's stack.
+inline void fiber_base::leave_for(std::coroutine_handle<> next) noexcept {
+  fiber_base* const other = current.task->fiber();
+  if (other != nullptr && next == other->stand_in_) {
+    other->go_on();
+    pass_on_to(*other);
+  } else {
+    next_ = next;
+    suspend();
+  }
+}
 
 [[noreturn]] void throw_outside_of_fiber();
 

@@ -55,6 +55,57 @@ int sum_of_leaves(int depth, int number) {
   return sum_of_leaves(depth - 1, 2 * number) + sum_of_leaves(depth - 1, 2 * number + 1);
 }
 
+/// What went wrong on the way down: of what lies on the stack, and of the exception that is being handled at each
+/// level.
+struct findings {
+  int levels = 0, changed = 0, strange = 0;
+};
+
+std::string what_is_handled() {
+  try {
+    throw;
+  } catch (const on_purpose& e) {
+    return e.what();
+  }
+}
+
+/// Waits at each level in another way, while it handles an exception of its own.
+void descend(int number, int depth, findings& found) {
+  if (depth == 0) return;
+  const std::string mine = std::to_string(number) + " at " + std::to_string(depth) + ", too long to be kept in place";
+  std::array<int, 32> numbers;
+  numbers.fill(100 * number + depth);
+  try {
+    throw on_purpose(mine);
+  } catch (const on_purpose&) {
+    switch ((number + depth) % 4) {
+      case 0: await(yield_now()); break;
+      case 1: await(sleep_for(std::chrono::milliseconds(number % 3))); break;
+      case 2: await(in_fiber(descend, number, depth - 1, std::ref(found))); break;
+      case 3: {
+        stackful_generator<int> values([&](yielder<int>& yield) {
+          for (int i = 0; i < 3; ++i) {
+            await(yield_now());
+            yield(i);
+          }
+        });
+        while (values.next()) await(yield_now());
+      }
+    }
+    if (what_is_handled() != mine) ++found.strange;
+  }
+  for (const int n : numbers) found.changed += n == 100 * number + depth ? 0 : 1;
+  ++found.levels;
+  descend(number, depth - 1, found);
+}
+
+/// How many levels that has, with those of the fibers in it.
+int levels_of(int number, int depth) {
+  if (depth == 0) return 0;
+  const bool twice = (number + depth) % 4 == 2;
+  return 1 + (twice ? 2 : 1) * levels_of(number, depth - 1);
+}
+
 }  // namespace
 
 TEST_CASE("fiber: a plain function awaits at any depth, and gives its result") {
@@ -136,6 +187,32 @@ TEST_CASE("fiber: three that throw, sleep inside a catch block and rethrow each 
     CHECK(one == "1");
     CHECK(two == "2");
     CHECK(three == "3");
+  });
+}
+
+TEST_CASE(
+    "fiber: dozens that wait in all ways, one right after another and among tasks, keep their stacks and exceptions") {
+  kit::in_every_order([](simulation&) -> task<> {
+    findings found;
+    int turns = 0, expected = 0;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      const auto take_turns = [&]() -> task<> {
+        for (int i = 0; i < 20; ++i) {
+          co_await yield_now();
+          ++turns;
+        }
+      };
+      for (int number = 0; number < 24; ++number) {
+        expected += levels_of(number, 7);
+        n.spawn([&found, number] { return in_fiber(descend, number, 7, std::ref(found)); });
+        if (number % 5 == 0) n.spawn(take_turns);
+      }
+      co_return;
+    });
+    CHECK(found.levels == expected);
+    CHECK(found.changed == 0);
+    CHECK(found.strange == 0);
+    CHECK(turns == 100);
   });
 }
 

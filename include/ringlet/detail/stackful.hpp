@@ -15,11 +15,15 @@ class stackful {
   stackful(const stackful&) = delete;
   stackful& operator=(const stackful&) = delete;
 
-  /// On any other stack: goes on with the function, until it suspends or has ended.
+  /// On any other stack: goes on with the function, until it suspends or has ended. Where it has passed on to another
+  /// one, until that has.
   void resume() noexcept;
 
   /// On its stack, or on the stack of one that it has resumed: goes on where resume() was called.
-  void suspend() noexcept { resumed_from_ = leave_(resumed_from_, this).from; }
+  void suspend() noexcept { come_back(leave_(resumed_from_, this)); }
+
+  /// The same, but goes on with `other`, which is suspended, and which will go back where this one would have.
+  void pass_on_to(stackful& other) noexcept { come_back(leave_(hand_over(other), this)); }
 
   bool has_stack() const noexcept { return own_ != nullptr; }
   bool finished() const noexcept { return finished_; }
@@ -44,7 +48,19 @@ class stackful {
 
   virtual void run() noexcept = 0;
   void live(void* resumed_from) noexcept;
-  static jumped jump_back(void* to, void* self) noexcept;
+  void* hand_over(stackful& other) noexcept;
+  void left_at(void* place) noexcept;
+  void left_for(stack_context& to, void* place) noexcept;
+  static jumped jump_away(void* to, void* self) noexcept;
+
+  // The message is who was left, or this where that was no stackful.
+  void come_back(jumped from) noexcept {
+    if (from.message == this) {
+      resumed_from_ = from.from;
+    } else {
+      static_cast<stackful*>(from.message)->left_at(from.from);
+    }
+  }
 
   // Why a pointer, and suspend() in line: each return on another stack than the call was made on is mispredicted, and
   // that takes longer than the jump itself.

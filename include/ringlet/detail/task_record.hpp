@@ -10,6 +10,7 @@
 
 namespace ringlet::detail {
 
+class fiber_base;
 class promise_base;
 class task_record;
 
@@ -147,6 +148,10 @@ class task_record : public list_links {
   bool fresh() const noexcept { return progress_ == progress::fresh; }
   bool finished() const noexcept { return progress_ == progress::finished; }
 
+  /// The innermost fiber that waits in this task, or waited last; null: none, or it has ended.
+  fiber_base* fiber() const noexcept { return fiber_; }
+  void waits_in(fiber_base* fiber) noexcept { fiber_ = fiber; }
+
   /// It is fresh no more.
   void start() noexcept { progress_ = progress::started; }
 
@@ -168,6 +173,7 @@ class task_record : public list_links {
   scope* innermost_ = &base_;
   progress progress_ = progress::fresh;
   promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
+  fiber_base* fiber_ = nullptr;
   scope base_;
   std::uint64_t id_ = 0;
   std::int64_t parked_since_ = 0;
