@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <deque>
 #include <stdexcept>
+#include <string_view>
+#include <vector>
 
 #if BENCH_FIBERS
 #include <boost/context/fiber.hpp>
@@ -235,11 +237,13 @@ void offload_in_turn(int runs, worker_pool& pool) {
   }
 }
 
-void run_children(int runs) {
-  stopwatch watch("child process, start and wait", runs);
+void run_children(std::string_view row, std::size_t resident, int runs) {
+  stopwatch watch(row, runs);
+  std::vector<char> memory;
   char name[] = "/bin/true";
   char* const arguments[] = {name, nullptr};
   while (watch.next()) {
+    memory.resize(resident, 1);
     watch.start();
     for (long i = 0; i < 50; ++i) {
       pid_t child = 0;
@@ -311,7 +315,8 @@ void measure(int runs) {
   worker_pool pool(std::max(1U, std::thread::hardware_concurrency()));
   offload_at_once(runs, pool);
   offload_in_turn(runs, pool);
-  run_children(runs);
+  run_children("child process, start and wait", 0, runs);
+  run_children("child process of one with 2 GiB in memory", std::size_t{2} << 30, runs);
 #if BENCH_FIBERS
   jump_and_back(runs);
   run_fibers(runs);

@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdlib>
 #include <deque>
+#include <string_view>
+#include <vector>
 
 using namespace ringlet;
 using bench::keep;
@@ -193,9 +195,11 @@ task<> offload_in_turn(int runs) {
   }
 }
 
-task<> run_children(int runs) {
-  stopwatch watch("child process, start and wait", runs);
+task<> run_children(std::string_view row, std::size_t resident, int runs) {
+  stopwatch watch(row, runs);
+  std::vector<char> memory;
   while (watch.next()) {
+    memory.resize(resident, 1);
     watch.start();
     for (long i = 0; i < 50; ++i) co_await process::run(process::cmd("/bin/true"));
     watch.stop(50);
@@ -241,7 +245,8 @@ task<> measure(int runs) {
   co_await time_out_ready_task(runs);
   co_await offload_at_once(runs);
   co_await offload_in_turn(runs);
-  co_await run_children(runs);
+  co_await run_children("child process, start and wait", 0, runs);
+  co_await run_children("child process of one with 2 GiB in memory", std::size_t{2} << 30, runs);
 #if BENCH_FIBERS
   co_await yield_two_fibers(runs);
   co_await run_fibers(runs);
