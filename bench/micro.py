@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 
 OPERATIONS = 200_000  # of one run of a row, in micro.cpp and limits.cpp
-COUNTED = ("await of", "spawn + join of one", "spawn + join of 1,000", "yield", "mutex, un", "mutex, hand",
+COUNTED = ("await of", "spawn + join of one", "spawn + join of 1,000", "yield, 2", "mutex, un", "mutex, hand",
            "channel hop, capacity 1,024", "timer", "with_timeout", "fiber, yield", "fiber, make")
 
 
