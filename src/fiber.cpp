@@ -96,6 +96,7 @@ constexpr std::size_t most_stagger = 1024;
 // How far below its end a stack begins. Why: the ends of all stacks alike would share the same few lines of the cache.
 std::size_t stagger_of(const stack_memory& memory) noexcept {
   constexpr std::size_t cache_line = 64;
+  // Why by the guard's size: a stack and its guard are mostly an odd number of these, so that neighbours differ.
   const std::size_t number = reinterpret_cast<std::uintptr_t>(memory.top()) / stack_memory::guard_size;
   return number % (most_stagger / cache_line) * cache_line;
 }
@@ -210,7 +211,7 @@ class fiber_base::turn {
   [[gnu::flatten]] std::coroutine_handle<> await_suspend(
       std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
     fiber_.stand_in_ = stand_in;
-    fiber_.go_on();
+    fiber_.note_running();
     fiber_.resume();
     return std::exchange(current_fiber, nullptr)->next_;  // Why not fiber_: it may have passed on to another one
   }

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::uint64_t turns_a_reading = 64;
 
-// How many steps follow each other without a return to the loop. Why so few: where a transfer is no jump, each adds to
-// the stack what its budget allows; and a return costs little.
+// How many steps follow each other without a return to the loop. Why so few: where a transfer is no jump, each of them
+// adds to the stack, and a return costs little.
 constexpr int steps_in_a_row = 16;
 
 }  // namespace
@@ -46,7 +46,6 @@ void scheduler::run_batch() noexcept {
   while (current.batch != nullptr) {
     watched_ ? run_watched_step() : run_steps(steps_in_a_row);
   }
-  current.task = nullptr;
 }
 
 // Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
@@ -57,6 +56,7 @@ void scheduler::run_steps(int in_a_row) noexcept {
   current.steps = in_a_row - 1;
   current.begin_step(budget_).resume();
   if (current.task->finished()) retire(*current.task);
+  current.task = nullptr;
 }
 
 void scheduler::run_watched_step() noexcept {
@@ -131,9 +131,8 @@ void scheduler::run(task_record& root) {
 void scheduler::wait_until(time_point deadline) noexcept {
   reactor_.wait(deadline);
   now_is_stale_ = true;
-  const bool slept = deadline != long_ago;
-  if (slept) mailbox_->wake_up();
-  if (slept || turns_ % turns_a_reading == 0) read_clock();
+  mailbox_->wake_up();
+  if (deadline != long_ago || turns_ % turns_a_reading == 0) read_clock();
 }
 
 void scheduler::run_posted() noexcept {

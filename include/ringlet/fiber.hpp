@@ -64,7 +64,7 @@ class fiber_base : private stackful {
   class turn;
   class counted;
 
-  void go_on() noexcept;
+  void note_running() noexcept;
   void leave_for(std::coroutine_handle<> next) noexcept;
 
   std::coroutine_handle<task<>::promise_type> stand_in_;
@@ -73,7 +73,7 @@ class fiber_base : private stackful {
 
 inline constinit thread_local fiber_base* current_fiber = nullptr;  // null: this thread runs no fiber
 
-inline void fiber_base::go_on() noexcept {
+inline void fiber_base::note_running() noexcept {
   current_fiber = this;
   next_ = stand_in_;
 }
@@ -82,7 +82,7 @@ inline void fiber_base::go_on() noexcept {
 inline void fiber_base::leave_for(std::coroutine_handle<> next) noexcept {
   fiber_base* const other = current.task->fiber();
   if (other != nullptr && next == other->stand_in_) {
-    other->go_on();
+    other->note_running();
     pass_on_to(*other);
   } else {
     next_ = next;

@@ -217,6 +217,7 @@ class scheduler {
   void mark_exposed() noexcept { exposed_ = true; }
 
  private:
+  // Why some are never inlined: what is rare stays out of run(), which is flat.
   void turn();
   void begin_turn();
   void fire_due_timers() noexcept;
@@ -251,7 +252,7 @@ class scheduler {
   detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
   detail::step_observer* observer_ = nullptr;      // null: nobody
   bool watched_;                                   // there is an observer, or steps are timed
-  int budget_ = detail::step_budget;               // of each step
+  int budget_ = detail::step_budget;               // of a step that the loop begins
   detail::task_record* root_ = nullptr;
   detail::intrusive_list<detail::end_watch> end_watches_;
   std::exception_ptr failure_;  // null: the loop itself is well

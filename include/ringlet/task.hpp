@@ -46,7 +46,7 @@ class promise_base : public pooled {
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) const noexcept {
       const std::coroutine_handle<> next = here.promise().continuation_;
       if (next) return transfer(next);
-      current.task->end();
+      current.end_task();
       return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
@@ -102,7 +102,7 @@ void park(std::coroutine_handle<Promise> here, wait& what) noexcept {
 
 /// Sends the running task to the back of the queue: for the await_suspend of an await that is over already.
 template <class Promise>
-std::coroutine_handle<> preempt(std::coroutine_handle<Promise> here) noexcept {
+[[nodiscard]] std::coroutine_handle<> preempt(std::coroutine_handle<Promise> here) noexcept {
   return preempt(here, promise_of(here));
 }
 

@@ -101,6 +101,28 @@ TEST_CASE("deep: a million awaits of things that are ready at once") {
   });
 }
 
+TEST_CASE("deep: a million awaits of awaiters of other libraries that go on at once, in both ways") {
+  simulated([]() -> task<> {
+    struct by_handle {
+      bool await_ready() { return false; }
+      std::coroutine_handle<> await_suspend(std::coroutine_handle<> here) { return here; }
+      int await_resume() { return 1; }
+    };
+    struct by_bool {
+      bool await_ready() { return false; }
+      bool await_suspend(std::coroutine_handle<>) { return false; }
+      int await_resume() { return 1; }
+    };
+    int sum = 0;
+    for (int i = 0; i < many_awaits; ++i) {
+      sum += co_await by_handle();
+      sum += co_await by_bool();
+    }
+    for (int i = 0; i < deep; ++i) sum += co_await with_timeout(1h, by_bool());
+    CHECK(sum == 2 * many_awaits + deep);
+  });
+}
+
 TEST_CASE("deep: a hundred thousand awaits of ready tasks inside scopes of every kind") {
   simulated([]() -> task<> {
     cancel_scope scope;

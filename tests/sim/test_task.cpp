@@ -74,6 +74,49 @@ struct comes_back_by_handle {
   int await_resume() { return 3; }
 };
 
+// A coroutine of another library, which runs what it awaits inside of await_suspend.
+class nests {
+ public:
+  struct promise_type {
+    struct final_awaiter {
+      bool await_ready() noexcept { return false; }
+      void await_suspend(std::coroutine_handle<promise_type> here) noexcept {
+        here.promise().ended = true;
+        if (here.promise().awaited_by) here.promise().awaited_by.resume();
+      }
+      void await_resume() noexcept {}
+    };
+    nests get_return_object() { return nests(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    final_awaiter final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+    std::coroutine_handle<> awaited_by;
+    bool ended = false;
+  };
+
+  nests(const nests&) = delete;
+  nests& operator=(const nests&) = delete;
+  ~nests() { frame_.destroy(); }
+
+  bool await_ready() { return false; }
+  bool await_suspend(std::coroutine_handle<> here) {
+    frame_.resume();
+    if (frame_.promise().ended) return false;
+    frame_.promise().awaited_by = here;
+    return true;
+  }
+  void await_resume() {}
+
+ private:
+  explicit nests(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
+  std::coroutine_handle<promise_type> frame_;
+};
+
+nests wait_nested(event& e) {
+  co_await e.wait();
+}
+
 struct needs_an_operator {};
 is_ready operator co_await(needs_an_operator) {
   return {};
@@ -206,6 +249,33 @@ TEST_CASE("task: awaits awaiters of other libraries, whatever their await_suspen
     is_ready named;
     sum += co_await named;
     CHECK(sum == 10);
+  });
+}
+
+TEST_CASE("task: awaits coroutines that run inside of await_suspend, while other tasks begin and end behind them") {
+  kit::in_every_order([](simulation&) -> task<> {
+    event e;
+    int went_on = 0, ended = 0;
+    const auto waits = [&]() -> task<> {
+      co_await yield_now();
+      co_await wait_nested(e);
+      co_await wait_nested(e);
+      ++went_on;
+    };
+    const auto ends = [&](bool sets) -> task<> {
+      co_await yield_now();
+      if (sets) e.set();
+      ++ended;
+    };
+    co_await with_nursery([&](nursery& n) -> task<> {
+      for (const bool sets : {false, false, true}) {
+        n.spawn(waits);
+        n.spawn(ends, sets);
+      }
+      co_return;
+    });
+    CHECK(went_on == 3);
+    CHECK(ended == 3);
   });
 }
 

@@ -104,7 +104,7 @@ class awaiter_holder {
 };
 
 /// The awaiter protocol allows three return types of await_suspend; this makes one of them. Who does not say where to
-/// go on has suspended, and so ended the step.
+/// go on has suspended, and so ended the step; to go on at once is a transfer like any other.
 template <class Awaiter, class Promise>
 std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
   using result = decltype(awaiter.await_suspend(here));
@@ -112,9 +112,10 @@ std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promi
     awaiter.await_suspend(here);
     return next_step();
   } else if constexpr (std::is_same_v<result, bool>) {
-    return awaiter.await_suspend(here) ? next_step() : here;
+    return awaiter.await_suspend(here) ? next_step() : transfer(here);
   } else {
-    return awaiter.await_suspend(here);
+    const std::coroutine_handle<> next = awaiter.await_suspend(here);
+    return next == here ? transfer(here) : next;
   }
 }
 

@@ -184,7 +184,7 @@ class child : public child_with_result<R>, public pooled {
   explicit child(G&& function, Given&&... args)
       : call_(std::in_place, std::forward<G>(function), std::forward<Given>(args)...) {
     body_.emplace(start_body());
-    this->start_at(body_->frame(), &body_->frame().promise());
+    this->suspend_at(body_->frame(), &body_->frame().promise());
   }
 
   void finish() noexcept override {

@@ -53,7 +53,7 @@ class stackful {
   void left_for(stack_context& to, void* place) noexcept;
   static jumped jump_away(void* to, void* self) noexcept;
 
-  // The message is who was left, or this where that was no stackful.
+  // The message is who has passed on to this one, or this itself where resume() was called.
   void come_back(jumped from) noexcept {
     if (from.message == this) {
       resumed_from_ = from.from;

@@ -1,4 +1,5 @@
-// L1 coroutine types: a task as the scheduler sees it, and the cancel scopes it is in; knows no clock and no scheduler.
+// L1 coroutine types: a task as the scheduler sees it, its cancel scopes, and what runs on a thread now and next; knows
+// no clock and no scheduler.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -105,11 +106,6 @@ class task_record : public list_links {
   virtual void finish() noexcept = 0;
   virtual const char* name() const noexcept { return nullptr; }
 
-  void start_at(std::coroutine_handle<> first, promise_base* leaf) noexcept {
-    resume_at_ = first;
-    leaf_ = leaf;
-  }
-
   /// Puts the task, as the child of a nursery or (outer null) as the root, under that scope.
   void put_under(scope* outer) noexcept {
     base_.host_ = this;
@@ -117,20 +113,18 @@ class task_record : public list_links {
     base_.cancelled_ = outer != nullptr && outer->cancelled_;
   }
 
-  /// The running task is suspended; its next step begins at `here`.
-  void suspend(std::coroutine_handle<> here, promise_base* leaf) noexcept {
+  /// The task's next step, or its first, begins at `here`.
+  void suspend_at(std::coroutine_handle<> here, promise_base* leaf) noexcept {
     resume_at_ = here;
     leaf_ = leaf;
   }
 
   /// Suspends the running task at `here` until wake(); `what` knows how to undo that.
   void park(std::coroutine_handle<> here, promise_base* leaf, wait& what) noexcept {
-    suspend(here, leaf);
+    suspend_at(here, leaf);
     wait_ = &what;
     what.waiter_ = this;
   }
-
-  void end() noexcept { progress_ = progress::finished; }
 
   /// The wait is over; the scheduler puts the task into its queue.
   void unpark() noexcept { wait_ = nullptr; }
@@ -155,16 +149,11 @@ class task_record : public list_links {
   /// It is fresh no more.
   void start() noexcept { progress_ = progress::started; }
 
-  /// A step of the task begins; gives where. now: the loop's time, for dumps.
-  std::coroutine_handle<> begin_step(std::int64_t now) noexcept {
-    parked_since_ = now;
-    return resume_at_;
-  }
-
   task_record* next_ready_ = nullptr;  // the ready queue's link
 
  private:
   friend class scope;
+  friend struct execution;
 
   enum class progress : unsigned char { fresh, started, finished };
 
@@ -197,8 +186,15 @@ struct execution {
   /// The first of the batch runs from now on; gives where it goes on.
   std::coroutine_handle<> begin_step(int its_budget) noexcept {
     task = &take_first();
+    task->parked_since_ = now;
     budget = its_budget;
-    return task->begin_step(now);
+    return task->resume_at_;
+  }
+
+  /// The running task's outermost coroutine has ended. The loop sees to the rest, before anything else begins.
+  void end_task() noexcept {
+    task->progress_ = task_record::progress::finished;
+    steps = 0;
   }
 };
 
@@ -217,24 +213,29 @@ inline bool within_budget() noexcept {
   return --current.budget > 0;
 }
 
+/// A step behind which the next one may begin without a return to the loop uses no more of its budget. Why: else such
+/// steps in a row would multiply what bounds the stack.
+inline constexpr int short_step = 8;
+
 /// Ends the step of a task that has suspended: the last thing that its await_suspend does. Gives where the thread goes
 /// on: in the next task of the batch, without a return to the loop, or else in the loop.
-inline std::coroutine_handle<> next_step() noexcept {
+[[nodiscard]] inline std::coroutine_handle<> next_step() noexcept {
   task_record* const next = current.batch;
-  if (next == nullptr || next->fresh() || current.steps == 0) return std::noop_coroutine();
+  const bool goes_on = next != nullptr && !next->fresh() && current.steps > 0;
+  if (!goes_on || current.budget < step_budget - short_step) return std::noop_coroutine();
   --current.steps;
   return current.begin_step(step_budget);
 }
 
 /// Sends the running task to the back of the queue; it goes on at `here`. For await_suspend, like next_step().
-inline std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
-  current.task->suspend(here, leaf);
+[[nodiscard]] inline std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
+  current.task->suspend_at(here, leaf);
   current.ready.push_back(*current.task);
   return next_step();
 }
 
 /// The handle to return from await_suspend in order to go on at `next`.
-inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
+[[nodiscard]] inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
   if (within_budget()) [[likely]]
     return next;
   return preempt(next, nullptr);
