@@ -2,6 +2,7 @@
 #include "kit/counted.hpp"
 #include "kit/sim.hpp"
 
+#include <ringlet/event.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/sleep.hpp>
 #include <ringlet/task.hpp>
