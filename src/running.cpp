@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include <poll.h>
 #include <sys/syscall.h>
@@ -189,9 +190,15 @@ task<status> running::stop() {
     process_.send_to_all(policy_.first_signal());
     const bool in_time = co_await move_on_after(policy_.grace(), ended());
     process_.send_to_all(SIGKILL);
-    if (!in_time && policy_.on_kill_) policy_.on_kill_(process_.pid(), program_);
+    if (!in_time) tell_of_kill();
   }
   co_return co_await wait();
+}
+
+// Once, for several tasks may stop it at a time.
+void running::tell_of_kill() {
+  const auto tell = std::exchange(policy_.on_kill_, {});
+  if (tell) tell(process_.pid(), program_);
 }
 
 task<completed> running::communicate(std::string input) {

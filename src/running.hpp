@@ -90,6 +90,7 @@ class running {
 
  private:
   task<> may_have_ended();
+  void tell_of_kill();
 
   process_handle process_;
   std::string program_;

@@ -86,8 +86,8 @@ class kill_policy {
   int first_signal() const noexcept { return signal_; }
   duration grace() const noexcept { return grace_; }
 
-  /// Called with its number and its program's name when a process has outlasted the grace, once SIGKILL is sent; must
-  /// not throw. default: nobody is told.
+  /// Called once, with its number and its program's name, when a process has outlasted the grace and SIGKILL is sent;
+  /// must not throw. default: nobody is told.
   kill_policy& on_kill(ringlet::detail::hook<void(int, std::string_view)> hook) noexcept {
     on_kill_ = std::move(hook);
     return *this;

@@ -125,6 +125,13 @@ TEST_CASE("kill_policy: tells of each process that had to be killed, and of no o
     CHECK(end.signal() == SIGKILL);
     CHECK(told == std::vector<std::string>{"/bin/sh is there"});
 
+    process::child stopped_twice = co_await process::spawn(
+        sh("trap '' TERM; echo; while :; do sleep 0.05; done").out(stdio::pipe()).kill_policy(how));
+    co_await stopped_twice.out().receive();
+    co_await when_all(stopped_twice.stop(), stopped_twice.stop());
+    CHECK(told.size() == 2);
+    told.pop_back();
+
     bool late = false;
     try {
       auto deaf = sh("trap '' TERM; while :; do sleep 0.05; done").timeout(200ms).kill_policy(how);
