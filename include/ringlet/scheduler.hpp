@@ -137,9 +137,6 @@ class scheduler {
     detail::current.ready.push_back(task);
   }
 
-  /// Lets a suspended task that waits for nothing run in the next batch.
-  void make_ready(detail::task_record& task) noexcept { detail::current.ready.push_back(task); }
-
   /// Takes on a new task, which runs for the first time in the next batch.
   void start(detail::task_record& task) noexcept {
     task.set_id(++last_id_);
