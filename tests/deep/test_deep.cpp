@@ -55,6 +55,22 @@ task<int> chain(int levels, Bottom& bottom) {
   co_return below + 1;
 }
 
+/// So many tasks that yield so many times, side by side; gives how often they did in all.
+task<int> turns_of(int tasks, int turns_each) {
+  int turns = 0;
+  const auto take_turns = [&]() -> task<> {
+    for (int turn = 0; turn < turns_each; ++turn) {
+      co_await yield_now();
+      ++turns;
+    }
+  };
+  co_await with_nursery([&](nursery& n) -> task<> {
+    for (int i = 0; i < tasks; ++i) n.spawn(take_turns);
+    co_return;
+  });
+  co_return turns;
+}
+
 std::size_t resident_bytes() {
   long pages = 0, resident = 0;
   std::FILE* statm = std::fopen("/proc/self/statm", "r");
@@ -158,35 +174,14 @@ TEST_CASE("deep: a task that throws, a hundred thousand times") {
 
 TEST_CASE("deep: two tasks take 100,000 turns each") {
   simulated([]() -> task<> {
-    int turns = 0;
-    const auto take_turns = [&]() -> task<> {
-      for (int turn = 0; turn < 100'000; ++turn) {
-        co_await yield_now();
-        ++turns;
-      }
-    };
-    co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn(take_turns);
-      n.spawn(take_turns);
-      co_return;
-    });
+    const int turns = co_await turns_of(2, 100'000);
     CHECK(turns == 200'000);
   });
 }
 
 TEST_CASE("deep: 100,000 tasks take three turns each, one right after another") {
   simulated([]() -> task<> {
-    int turns = 0;
-    const auto take_turns = [&]() -> task<> {
-      for (int turn = 0; turn < 3; ++turn) {
-        co_await yield_now();
-        ++turns;
-      }
-    };
-    co_await with_nursery([&](nursery& n) -> task<> {
-      for (int i = 0; i < deep; ++i) n.spawn(take_turns);
-      co_return;
-    });
+    const int turns = co_await turns_of(deep, 3);
     CHECK(turns == 3 * deep);
   });
 }
