@@ -17,8 +17,6 @@
 namespace ringlet::detail {
 namespace {
 
-constexpr std::size_t kept_frame_memory = 4 << 20;
-
 // Who is told that the root task has finished: run() sees it by itself.
 class nobody final : public parent {
  public:
@@ -45,14 +43,14 @@ class thread_state {
  public:
   explicit thread_state(io_driver* driver) noexcept {
     if (driver != nullptr) current_driver = driver;
-    frames.set_room(kept_frame_memory);
+    frames.open();
   }
   thread_state(const thread_state&) = delete;
   thread_state& operator=(const thread_state&) = delete;
   ~thread_state() {
     release_default_pool();
     current_driver = nullptr;
-    frames.set_room(0);
+    frames.close();
   }
 };
 
