@@ -212,7 +212,9 @@ class fiber_base::turn {
       std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
     fiber_.stand_in_ = stand_in;
     fiber_.note_running();
+    current.lowest_step = stack_address() > current.lowest_step ? 0 : std::numeric_limits<std::uintptr_t>::max();
     fiber_.resume();
+    current.lowest_step = this_loop().lowest_step();
     return std::exchange(current_fiber, nullptr)->next_;  // Why not fiber_: it may have passed on to another one
   }
   void await_resume() const noexcept {}

@@ -7,16 +7,17 @@
 #include "dump.hpp"
 #include "threads.hpp"
 
+#include <limits>
 #include <vector>
 
 namespace ringlet {
 namespace {
 
-constexpr std::uint64_t turns_a_reading = 64;
+// How much of the stack steps may use that follow each other without a return to the loop. Why little: nobody knows how
+// much there is, and a return costs little.
+constexpr std::uintptr_t stack_of_steps = 32 * 1024;
 
-// How many steps follow each other without a return to the loop. Why so few: where a transfer is no jump, each of them
-// adds to the stack, and a return costs little.
-constexpr int steps_in_a_row = 16;
+constexpr std::uintptr_t nowhere = std::numeric_limits<std::uintptr_t>::max();
 
 }  // namespace
 
@@ -32,7 +33,7 @@ void scheduler::turn() {
 }
 
 void scheduler::begin_turn() {
-  ++turns_;
+  if (current.turns++ % detail::turns_a_reading == 0) read_clock();
   run_posted();
 }
 
@@ -42,50 +43,64 @@ void scheduler::fire_due_timers() noexcept {
 
 void scheduler::run_batch() noexcept {
   if (shuffled_) shuffle_ready();
+  current.loop_wanted = shuffled_ || watched_ || !timers_.empty() || !reactor_.is_quiet();
   current.batch = current.ready.take_all();
-  while (current.batch != nullptr) {
-    watched_ ? run_watched_step() : run_steps(steps_in_a_row);
+  while (current.batch != nullptr || current.begin_short_turn()) {
+    watched_ ? run_watched_step() : run_steps();
   }
 }
 
 // Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
-void scheduler::run_steps(int in_a_row) noexcept {
-  task_record& first = *current.batch;
-  if (first.fresh() && first.cancelled()) return retire(current.take_first());
-  first.start();
-  current.steps = in_a_row - 1;
-  current.begin_step(budget_).resume();
-  if (current.task->finished()) retire(*current.task);
-  current.task = nullptr;
+void scheduler::run_steps() noexcept {
+  current.begin_step().resume();
+  end_steps();
 }
 
 void scheduler::run_watched_step() noexcept {
   if (observer_ != nullptr) observer_->before_step(*current.batch);
-  on_stall_ ? run_timed_step() : run_steps(1);
+  on_stall_ ? run_timed_step() : run_single_step();
   if (observer_ != nullptr) observer_->after_step();
+}
+
+void scheduler::run_single_step() noexcept {
+  const std::coroutine_handle<> first = current.begin_step();
+  current.budget = budget_;
+  first.resume();
+  end_steps();
 }
 
 void scheduler::observe_steps(detail::step_observer* o) noexcept {
   RINGLET_CHECK(o == nullptr || observer_ == nullptr, "the steps of this loop are observed already");
   observer_ = o;
-  budget_ = o != nullptr ? 1 : detail::step_budget;
+  budget_ = o != nullptr ? 0 : detail::step_budget;
   watched_ = on_stall_ || o != nullptr;
-  current.steps = 0;
+  current.lowest_step = lowest_step();
+}
+
+std::uintptr_t scheduler::lowest_step() const noexcept {
+  return watched_ ? nowhere : current.lowest_return;
 }
 
 // Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.
 void scheduler::run_timed_step() noexcept {
   const std::string who = detail::task_label(*current.batch);
   const auto start = std::chrono::steady_clock::now();
-  run_steps(1);
+  run_single_step();
   const duration took = std::chrono::steady_clock::now() - start;
   if (took <= stall_limit_) return;
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   on_stall_(who + " ran for " + std::to_string(milliseconds) + " ms without suspending");
 }
 
+// The last of them may have been a task's last.
+void scheduler::end_steps() noexcept {
+  task_record& last = *std::exchange(current.task, nullptr);
+  if (!last.over()) return;
+  if (std::exchange(current.ended, false)) current.batch = current.behind_ended;
+  retire(last);
+}
+
 void scheduler::retire(task_record& task) noexcept {
-  current.task = nullptr;
   --live_;
   task.finish();
 }
@@ -104,9 +119,9 @@ time_point scheduler::next_deadline() {
 time_point scheduler::suspected_deadlock() {
   const bool somebody_else_could = exposed_ && detail::foreign_threads() > 0;
   const bool somebody_has = !mailbox_->empty();  // Why asked last: who posted may be gone by now
-  if (somebody_has) return long_ago;
-  if (somebody_else_could) return detail::later(now(), std::chrono::seconds(1));
-  break_deadlock();
+  if (somebody_else_could && !somebody_has) return detail::later(now(), std::chrono::seconds(1));
+  mailbox_->wake_up();
+  if (!somebody_has) break_deadlock();
   return long_ago;
 }
 
@@ -120,19 +135,22 @@ void scheduler::break_deadlock() {
 
 void scheduler::run(task_record& root) {
   root_ = &root;
+  current.lowest_return = detail::stack_address() - stack_of_steps;
+  current.lowest_step = lowest_step();
   while (live_ != 0) turn();
   close_mailbox();
   root_ = nullptr;
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-// Why not read each time: a turn without a wait may be over sooner than the clock is read. For dumps, now_ is never
-// old.
+// Why not read each time: a turn without a wait may be over sooner than the clock is read.
 void scheduler::wait_until(time_point deadline) noexcept {
+  current.time_is_stale = true;
+  const bool nothing_to_do = deadline == long_ago && reactor_.is_quiet();
+  if (nothing_to_do) return;
   reactor_.wait(deadline);
-  now_is_stale_ = true;
   mailbox_->wake_up();
-  if (deadline != long_ago || turns_ % turns_a_reading == 0) read_clock();
+  if (deadline != long_ago) read_clock();
 }
 
 void scheduler::run_posted() noexcept {
@@ -172,7 +190,7 @@ bool scheduler::push_work(detail::remote_work& work) noexcept {
 }
 
 void scheduler::read_clock() noexcept {
-  now_is_stale_ = false;
+  current.time_is_stale = false;
   now_ = virtual_clock_ != nullptr ? virtual_clock_->now() : std::chrono::steady_clock::now();
   current.now = now_.time_since_epoch().count();
 }
@@ -180,7 +198,7 @@ void scheduler::read_clock() noexcept {
 // Fisher and Yates' shuffle with Steele's splitmix64, so that a seed gives the same order everywhere.
 void scheduler::shuffle_ready() {
   std::vector<task_record*> tasks;
-  while (task_record* task = current.ready.pop_front()) tasks.push_back(task);
+  for (task_record* task = current.ready.take_all(); task != nullptr; task = task->next_ready_) tasks.push_back(task);
   for (std::size_t left = tasks.size(); left > 0; --left) {
     random_ += 0x9e3779b97f4a7c15u;
     std::uint64_t bits = random_;
@@ -202,7 +220,7 @@ statistics scheduler::stats() const noexcept {
   s.offloads = offloads_;
   s.fibers = fibers_;
   s.most_fibers = most_fibers_;
-  s.turns = turns_;
+  s.turns = current.turns;
   s.enters = world.enters;
   s.sqes = world.submitted;
   s.cqes = world.completed;
@@ -221,6 +239,9 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
       on_stall_(how.on_stall),
       watched_(on_stall_) {
   read_clock();
+  current.ready.clear();
+  current.turns = 0;
+  current.boxes = {&mailbox_->top(), &reactor_.flags(), reactor_.flags_set_by_news()};
   detail::current_scheduler = this;
 }
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "stack_overflow.hpp"
 
-#include <ringlet/detail/task_record.hpp>
+#include <ringlet/detail/execution.hpp>
 
 #include "signal_action.hpp"
 

@@ -2,14 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include <ringlet/detail/task_record.hpp>
 
+#include <ringlet/detail/execution.hpp>
+
 namespace ringlet::detail {
 
 scope::scope(const scope& other) noexcept : shielded_(other.shielded_) {
   RINGLET_CHECK(!other.entered(), "a cancel scope was moved while in use");
-}
-
-scope::~scope() {
-  RINGLET_CHECK(host_ == nullptr || this == &host_->base_, "a cancel scope was destroyed while in use");
 }
 
 void scope::enter() noexcept {
@@ -49,7 +47,7 @@ scope* scope::next_to_cancel(const scope& top, reach how_far) noexcept {
     const bool goes_inwards = at->inner_ != nullptr && (!at->inner_->shielded_ || how_far == reach::through_shields);
     if (goes_inwards) return at->inner_;
     task_record& host = *at->host_;
-    if (at->inner_ == nullptr && host.wait_ != nullptr) host.wait_->cancel();
+    if (at->inner_ == nullptr) host.interrupt();
     if (&host == top.host_) return nullptr;
     scope* nursery = host.base_.outer_;
     if (task_record* sibling = nursery->children_->after(host)) return &sibling->base_;

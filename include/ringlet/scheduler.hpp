@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/execution.hpp>
 #include <ringlet/detail/hook.hpp>
 #include <ringlet/detail/reactor.hpp>
 #include <ringlet/detail/remote_work.hpp>
-#include <ringlet/detail/task_record.hpp>
 #include <ringlet/detail/timer_heap.hpp>
 #include <ringlet/time.hpp>
 
@@ -108,7 +108,7 @@ class scheduler {
  public:
   /// The loop's time: constant during a turn.
   time_point now() noexcept {
-    if (now_is_stale_) read_clock();
+    if (detail::current.time_is_stale) read_clock();
     return now_;
   }
 
@@ -146,7 +146,10 @@ class scheduler {
 
   /// Calls t.fire() in the first turn whose time has reached `deadline`. lifetime: of `t`, until then or
   /// remove_timer().
-  void add_timer(detail::timer& t, time_point deadline) noexcept { timers_.add(t, deadline); }
+  void add_timer(detail::timer& t, time_point deadline) noexcept {
+    timers_.add(t, deadline);
+    detail::current.loop_wanted = true;
+  }
   /// Takes the timer back. One that has fired, or was never added, is no error.
   void remove_timer(detail::timer& t) noexcept { timers_.remove(t); }
 
@@ -210,6 +213,9 @@ class scheduler {
   /// suspends, also one that is over at once. One observer at a time. lifetime: of `o`, until the next call.
   void observe_steps(detail::step_observer* o) noexcept;
 
+  /// Where on the loop's stack one step may still begin another one; compare with detail::stack_address().
+  std::uintptr_t lowest_step() const noexcept;
+
   /// Somebody may hold a reference to this loop in another thread.
   void mark_exposed() noexcept { exposed_ = true; }
 
@@ -220,9 +226,11 @@ class scheduler {
   void fire_due_timers() noexcept;
   void run_batch() noexcept;
 
-  void run_steps(int in_a_row) noexcept;
+  void run_steps() noexcept;
   [[gnu::noinline]] void run_watched_step() noexcept;
   void run_timed_step() noexcept;
+  void run_single_step() noexcept;
+  void end_steps() noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
@@ -240,7 +248,6 @@ class scheduler {
   detail::reactor& reactor_;   // what the world completes
   time_point now_{};
 
-  bool now_is_stale_ = true;  // now_ is the time of an earlier turn, good enough for dumps only
   bool exposed_ = false;
   bool shuffled_;
   std::uint64_t random_;
@@ -260,7 +267,6 @@ class scheduler {
   std::size_t fibers_ = 0;
   std::size_t most_fibers_ = 0;
   std::uint64_t last_id_ = 0;
-  std::uint64_t turns_ = 0;
   std::uint64_t errors_unseen_ = 0;
 };
 

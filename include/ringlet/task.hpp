@@ -45,7 +45,7 @@ class promise_base : public pooled {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) const noexcept {
       const std::coroutine_handle<> next = here.promise().continuation_;
-      if (next) return transfer(next);
+      if (next) return transfer_back(next);
       current.end_task();
       return std::noop_coroutine();
     }

@@ -60,13 +60,11 @@ void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
   }
 }
 
+constexpr unsigned kernel_asks = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+
 bool kernel_has_something(const io_uring& ring) noexcept {
   const unsigned flags = IO_URING_READ_ONCE(*ring.sq.kflags);
-  return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-}
-
-bool is_quiet(const io_uring& ring) noexcept {
-  return io_uring_sq_ready(&ring) == 0 && io_uring_cq_ready(&ring) == 0 && !kernel_has_something(ring);
+  return (flags & kernel_asks) != 0;
 }
 
 // Pipes do not wait because they were told so when they were made.
@@ -92,6 +90,7 @@ uring_driver::uring_driver(std::optional<unsigned> entries, virtual_clock* clock
       buffers_refused_(plain_path_forced()),
       clock_(clock) {
   current_driver = this;
+  tell_news_by(*ring_.sq.kflags, kernel_asks);
   wake_up_.arm();
 }
 
@@ -123,6 +122,7 @@ void uring_driver::cancel(io_op& op) noexcept {
 
 // Null when the queue is full and the kernel takes nothing right now, or when others are before us.
 io_uring_sqe* uring_driver::next_sqe() noexcept {
+  stir();
   if (!postponed_.empty()) [[unlikely]]
     return nullptr;
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
@@ -186,7 +186,7 @@ bool uring_driver::start_postponed() noexcept {
 // --- Waiting
 
 void uring_driver::wait(time_point deadline) noexcept {
-  if (deadline == long_ago && is_quiet(ring_) && postponed_.empty()) return;
+  calm_down();
   const bool must_not_block = start_postponed() || !postponed_.empty();
   if (must_not_block || deadline == long_ago) {
     enter_without_waiting();
@@ -196,6 +196,7 @@ void uring_driver::wait(time_point deadline) noexcept {
     enter_and_wait(deadline);
   }
   reap();
+  if (io_uring_sq_ready(&ring_) > 0 || io_uring_cq_ready(&ring_) > 0 || !postponed_.empty()) stir();
 }
 
 // No system call when there is nothing to submit and the kernel has nothing for us.

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <ringlet/config.hpp>
+#include <ringlet/detail/execution.hpp>
 #include <ringlet/detail/outcome.hpp>
-#include <ringlet/detail/task_record.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -104,7 +104,8 @@ class awaiter_holder {
 };
 
 /// The awaiter protocol allows three return types of await_suspend; this makes one of them. Who does not say where to
-/// go on has suspended, and so ended the step; to go on at once is a transfer like any other.
+/// go on has suspended, and so ended the step; to go on at once, which none of ringlet's own do, is a transfer like any
+/// other.
 template <class Awaiter, class Promise>
 std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
   using result = decltype(awaiter.await_suspend(here));
@@ -113,6 +114,8 @@ std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promi
     return next_step();
   } else if constexpr (std::is_same_v<result, bool>) {
     return awaiter.await_suspend(here) ? next_step() : transfer(here);
+  } else if constexpr (reports_cancel<Awaiter>) {
+    return awaiter.await_suspend(here);
   } else {
     const std::coroutine_handle<> next = awaiter.await_suspend(here);
     return next == here ? transfer(here) : next;

@@ -188,7 +188,7 @@ class child : public child_with_result<R>, public pooled {
   }
 
   void finish() noexcept override {
-    if (this->fresh()) {
+    if (this->dropped()) {
       this->result().set_cancelled();
       const bool outer = std::exchange(current.dropping, true);
       drop_body();

@@ -27,6 +27,9 @@ class mailbox {
   /// Everything pushed so far, oldest first. threads: the loop's.
   remote_work* take_all() noexcept;
 
+  /// Holds null while it is empty, for who looks again and again. threads: the loop's.
+  const std::atomic<remote_work*>& top() const noexcept { return top_; }
+
   bool empty() const noexcept { return top_.load(std::memory_order_acquire) == nullptr; }
 
   /// Says that the loop is about to block. False: do not, there is work. threads: the loop's.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/execution.hpp>
 #include <ringlet/time.hpp>
 
 #include <cstddef>
@@ -35,8 +36,36 @@ class reactor {
 
   virtual const reactor_counters& counters() const noexcept = 0;
 
+  /// wait(long_ago) would find nothing to do. False for a world that cannot tell so soon.
+  bool is_quiet() const noexcept { return quiet_ && (*flags_ & flags_set_by_news_) == 0; }
+
+  /// What changes by itself when there is something to look at.
+  const volatile unsigned& flags() const noexcept { return *flags_; }
+  unsigned flags_set_by_news() const noexcept { return flags_set_by_news_; }
+
  protected:
+  reactor() = default;
+  /// For a world that can tell.
+  void tell_news_by(const volatile unsigned& flags, unsigned set_by_news) noexcept {
+    flags_ = &flags;
+    flags_set_by_news_ = set_by_news;
+  }
   ~reactor() = default;
+
+  /// From inside wait(): nothing is left to hand over or to look at.
+  void calm_down() noexcept { quiet_ = true; }
+  /// There is something to do in the next wait().
+  void stir() noexcept {
+    quiet_ = false;
+    current.loop_wanted = true;
+  }
+
+ private:
+  static constexpr unsigned no_flags = 0;
+
+  bool quiet_ = false;
+  const volatile unsigned* flags_ = &no_flags;
+  unsigned flags_set_by_news_ = 0;
 };
 
 }  // namespace ringlet::detail

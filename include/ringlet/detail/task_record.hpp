@@ -1,5 +1,4 @@
-// L1 coroutine types: a task as the scheduler sees it, its cancel scopes, and what runs on a thread now and next; knows
-// no clock and no scheduler.
+// L1 coroutine types: a task as the scheduler sees it, and its cancel scopes; knows no clock and no scheduler.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -7,6 +6,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 namespace ringlet::detail {
@@ -54,7 +54,7 @@ class scope {
   explicit scope(kind k = kind::plain) noexcept : shielded_(k == kind::shield) {}
   scope(const scope& other) noexcept;  // Why: awaiters move until they are awaited; a scope in use is never copied.
   scope& operator=(const scope&) = delete;
-  ~scope();
+  ~scope() { RINGLET_CHECK(host_ == nullptr || is_base(), "a cancel scope was destroyed while in use"); }
 
   /// Becomes the innermost scope of the running task.
   void enter() noexcept;
@@ -84,6 +84,8 @@ class scope {
  private:
   friend class task_record;
 
+  /// Of its host: the outermost, which lives as long as the task.
+  bool is_base() const noexcept;
   void spread(reach how_far) noexcept;
   scope* next_to_cancel(const scope& top, reach how_far) noexcept;
 
@@ -106,11 +108,14 @@ class task_record : public list_links {
   virtual void finish() noexcept = 0;
   virtual const char* name() const noexcept { return nullptr; }
 
-  /// Puts the task, as the child of a nursery or (outer null) as the root, under that scope.
+  /// Puts the task, as the child of a nursery or (outer null) as the root, under that scope. Call after suspend_at().
   void put_under(scope* outer) noexcept {
     base_.host_ = this;
     base_.outer_ = outer;
-    base_.cancelled_ = outer != nullptr && outer->cancelled_;
+    if (outer != nullptr && outer->cancelled_) {
+      base_.cancelled_ = true;
+      drop();
+    }
   }
 
   /// The task's next step, or its first, begins at `here`.
@@ -139,15 +144,16 @@ class task_record : public list_links {
   std::uint64_t id() const noexcept { return id_; }
   void set_id(std::uint64_t id) noexcept { id_ = id; }
   std::int64_t parked_since() const noexcept { return parked_since_; }
-  bool fresh() const noexcept { return progress_ == progress::fresh; }
-  bool finished() const noexcept { return progress_ == progress::finished; }
+  /// Its first step has not begun.
+  bool fresh() const noexcept { return parked_since_ == no_step_yet; }
+  /// It was cancelled before its first step, and never takes it.
+  bool dropped() const noexcept { return progress_ == progress::dropped; }
+  /// It has finished, or was dropped: there will be no further step.
+  bool over() const noexcept { return progress_ != progress::under_way; }
 
   /// The innermost fiber that waits in this task, or waited last; null: none, or it has ended.
   fiber_base* fiber() const noexcept { return fiber_; }
   void waits_in(fiber_base* fiber) noexcept { fiber_ = fiber; }
-
-  /// It is fresh no more.
-  void start() noexcept { progress_ = progress::started; }
 
   task_record* next_ready_ = nullptr;  // the ready queue's link
 
@@ -155,90 +161,32 @@ class task_record : public list_links {
   friend class scope;
   friend struct execution;
 
-  enum class progress : unsigned char { fresh, started, finished };
+  enum class progress : unsigned char { under_way, dropped, finished };
+  static constexpr std::int64_t no_step_yet = std::numeric_limits<std::int64_t>::min();
+
+  /// Undoes the wait, if there is one. A task that has not begun never will.
+  void interrupt() noexcept {
+    if (wait_ != nullptr) return wait_->cancel();
+    if (fresh()) drop();
+  }
+  void drop() noexcept {
+    progress_ = progress::dropped;
+    resume_at_ = std::noop_coroutine();  // its only step is one of the loop's, which ends it
+  }
 
   std::coroutine_handle<> resume_at_;
   wait* wait_ = nullptr;  // null: running or ready; else what it waits for
   scope* innermost_ = &base_;
-  progress progress_ = progress::fresh;
+  progress progress_ = progress::under_way;
   promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
   fiber_base* fiber_ = nullptr;
   scope base_;
   std::uint64_t id_ = 0;
-  std::int64_t parked_since_ = 0;
+  std::int64_t parked_since_ = no_step_yet;  // or, until its wait begins, since when it runs
 };
 
-using ready_queue = intrusive_queue<task_record, &task_record::next_ready_>;
-
-/// What runs on this thread right now, and next.
-struct execution {
-  task_record* task = nullptr;   // null: no task, or outside of run()
-  int budget = 0;                // transfers and immediate awaits left before the task has to queue again
-  int steps = 0;                 // how many may still begin where another one ends, before the loop has its say
-  task_record* batch = nullptr;  // the tasks that run after this one in the same turn, linked; null: none
-  ready_queue ready;             // the tasks of the next turn
-  std::int64_t now = 0;          // the loop's time, for dumps
-  bool dropping = false;         // a task that never began is being destroyed, and with it what it would have awaited
-
-  /// The first of the batch, taken out.
-  task_record& take_first() noexcept { return *std::exchange(batch, batch->next_ready_); }
-
-  /// The first of the batch runs from now on; gives where it goes on.
-  std::coroutine_handle<> begin_step(int its_budget) noexcept {
-    task = &take_first();
-    task->parked_since_ = now;
-    budget = its_budget;
-    return task->resume_at_;
-  }
-
-  /// The running task's outermost coroutine has ended. The loop sees to the rest, before anything else begins.
-  void end_task() noexcept {
-    task->progress_ = task_record::progress::finished;
-    steps = 0;
-  }
-};
-
-inline constinit thread_local execution current;
-
-/// How often a task may transfer between coroutines, or await what is ready, in one step.
-/// Why: bounds the stack where symmetric transfer is not a tail call, and lets other tasks have their turn.
-inline constexpr int step_budget = 128;
-
-inline bool cancel_requested() noexcept {
-  return current.task->cancelled();
-}
-
-/// Counts an await that is over at once. False: the budget is spent, suspend with preempt() instead.
-inline bool within_budget() noexcept {
-  return --current.budget > 0;
-}
-
-/// A step behind which the next one may begin without a return to the loop uses no more of its budget. Why: else such
-/// steps in a row would multiply what bounds the stack.
-inline constexpr int short_step = 8;
-
-/// Ends the step of a task that has suspended: the last thing that its await_suspend does. Gives where the thread goes
-/// on: in the next task of the batch, without a return to the loop, or else in the loop.
-[[nodiscard]] inline std::coroutine_handle<> next_step() noexcept {
-  task_record* const next = current.batch;
-  const bool goes_on = next != nullptr && !next->fresh() && current.steps > 0;
-  if (!goes_on || current.budget < step_budget - short_step) return std::noop_coroutine();
-  --current.steps;
-  return current.begin_step(step_budget);
-}
-
-/// Sends the running task to the back of the queue; it goes on at `here`. For await_suspend, like next_step().
-[[nodiscard]] inline std::coroutine_handle<> preempt(std::coroutine_handle<> here, promise_base* leaf) noexcept {
-  current.task->suspend_at(here, leaf);
-  current.ready.push_back(*current.task);
-  return next_step();
-}
-
-/// The handle to return from await_suspend in order to go on at `next`.
-[[nodiscard]] inline std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
-  if (within_budget()) [[likely]]
-    return next;
-  return preempt(next, nullptr);
+inline bool scope::is_base() const noexcept {
+  return this == &host_->base_;
 }
 
 }  // namespace ringlet::detail
