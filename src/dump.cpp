@@ -57,10 +57,10 @@ const promise_base* own_frame(const promise_base* frame) {
 }
 
 std::string place_of(const promise_base& frame) {
-  const bool has_awaited = frame.awaits_at().line() != 0;
-  const std::source_location& at = has_awaited ? frame.awaits_at() : frame.created_at();
-  return fmt::format("in {} at {}:{}", short_name(frame.created_at().function_name()), base_name(at.file_name()),
-                     at.line());
+  const std::source_location& created = frame.created_at();
+  const bool has_awaited = frame.awaits_in_line() != 0;
+  return fmt::format("in {} at {}:{}", short_name(created.function_name()), base_name(created.file_name()),
+                     has_awaited ? frame.awaits_in_line() : created.line());
 }
 
 void append_awaits(std::string& out, const task_record& task, const std::string& margin) {

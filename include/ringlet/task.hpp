@@ -5,6 +5,7 @@
 #include <ringlet/detail/awaitable.hpp>
 #include <ringlet/detail/frame_pool.hpp>
 
+#include <cstdint>
 #include <source_location>
 
 namespace ringlet {
@@ -53,10 +54,10 @@ class promise_base : public pooled {
   };
   final_awaiter final_suspend() const noexcept { return {}; }
 
-  /// Notes where the coroutine waits.
+  /// Notes where the coroutine waits. Why a number: g++ would keep a copy of a source_location in the frame.
   template <class A>
-  awaiting<A> await_transform(A&& awaitable, std::source_location here = std::source_location::current()) {
-    awaits_at_ = here;
+  awaiting<A> await_transform(A&& awaitable, std::uint_least32_t line = __builtin_LINE()) {
+    awaits_in_line_ = line;
     return awaiting<A>(std::forward<A>(awaitable));
   }
 
@@ -67,11 +68,15 @@ class promise_base : public pooled {
   }
 
   /// For a coroutine that only stands in for other code: where that is.
-  void stand_in_for(const std::source_location& where) noexcept { created_at_ = awaits_at_ = where; }
+  void stand_in_for(const std::source_location& where) noexcept {
+    created_at_ = where;
+    awaits_in_line_ = where.line();
+  }
 
   const promise_base* caller() const noexcept { return caller_; }
   const std::source_location& created_at() const noexcept { return created_at_; }
-  const std::source_location& awaits_at() const noexcept { return awaits_at_; }
+  /// Of the file that created_at() names; 0: it has not awaited anything yet.
+  std::uint_least32_t awaits_in_line() const noexcept { return awaits_in_line_; }
 
  protected:
   explicit promise_base(std::source_location created = {}) noexcept : created_at_(created) {}
@@ -81,7 +86,7 @@ class promise_base : public pooled {
   std::coroutine_handle<> continuation_;  // null: the outermost coroutine of its task
   promise_base* caller_ = nullptr;
   std::source_location created_at_;
-  std::source_location awaits_at_;
+  std::uint_least32_t awaits_in_line_ = 0;
 };
 
 /// The promise behind a handle, as far as it is one of ringlet's.
