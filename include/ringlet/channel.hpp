@@ -134,6 +134,8 @@ class channel {
 template <class T>
 class [[nodiscard]] channel<T>::sender final : public detail::late_wait<sender> {
  public:
+  static constexpr const char* waits_to = "send to a channel";
+
   template <class... Args>
   explicit sender(channel& to, Args&&... args) : channel_(to), item_(std::forward<Args>(args)...) {}
 
@@ -145,7 +147,7 @@ class [[nodiscard]] channel<T>::sender final : public detail::late_wait<sender> 
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
     if (sent_ || channel_.closed_) return detail::preempt(here);
-    this->park(here, channel_.senders_, "send to a channel");
+    this->park(here, channel_.senders_);
     return detail::next_step();
   }
   bool await_resume() const {
@@ -164,6 +166,8 @@ class [[nodiscard]] channel<T>::sender final : public detail::late_wait<sender> 
 template <class T>
 class [[nodiscard]] channel<T>::receiver final : public detail::late_wait<receiver> {
  public:
+  static constexpr const char* waits_to = "receive from a channel";
+
   explicit receiver(channel& from) noexcept : channel_(from) {}
 
   bool await_ready() {
@@ -173,7 +177,7 @@ class [[nodiscard]] channel<T>::receiver final : public detail::late_wait<receiv
   template <class Promise>
   std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
     if (item_ || channel_.closed_) return detail::preempt(here);
-    this->park(here, channel_.receivers_, "receive from a channel");
+    this->park(here, channel_.receivers_);
     return detail::next_step();
   }
   std::optional<T> await_resume() {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/detail/wait_queue.hpp>
+#include <ringlet/detail/late_wait.hpp>
 
 namespace ringlet {
 
@@ -25,18 +25,19 @@ class event {
   /// True between set() and clear().
   bool is_set() const noexcept { return set_; }
 
-  class [[nodiscard]] awaiter final : public detail::queued_wait {
+  class [[nodiscard]] awaiter final : public detail::late_wait<awaiter> {
    public:
+    static constexpr const char* waits_to = "wait for an event";
+
     explicit awaiter(event& e) noexcept : event_(e) {}
     bool await_ready() noexcept { return refuse_if_cancelled() || (event_.set_ && detail::within_budget()); }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (event_.set_) return detail::preempt(here);
-      event_.waits_.park(here, *this);
+      park(here, event_.waits_);
       return detail::next_step();
     }
     void await_resume() const { throw_if_cancelled(); }
-    detail::wait_text describe() const noexcept override { return {"wait for an event"}; }
 
    private:
     event& event_;
@@ -47,7 +48,7 @@ class event {
 
  private:
   bool set_ = false;
-  detail::wait_queue<awaiter> waits_;
+  detail::wait_queue<awaiter::place> waits_;
 };
 
 }  // namespace ringlet

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/detail/wait_queue.hpp>
+#include <ringlet/detail/late_wait.hpp>
 
 #include <cstdint>
 #include <system_error>
@@ -46,25 +46,28 @@ class mutex {
     mutex* mutex_ = nullptr;
   };
 
-  class [[nodiscard]] awaiter final : public detail::queued_wait {
+  class [[nodiscard]] awaiter final : public detail::late_wait<awaiter> {
    public:
+    static constexpr const char* waits_to = "lock a mutex";
+
     explicit awaiter(mutex& m) noexcept : mutex_(m) {}
     bool await_ready() {
       if (refuse_if_cancelled()) return true;
+      if (mutex_.take_if_free()) [[likely]]
+        return detail::within_budget();
       if (mutex_.holder_ == myself()) throw_relock();
-      return mutex_.take_if_free() && detail::within_budget();
+      return false;
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (mutex_.holder_ == myself()) return detail::preempt(here);
-      mutex_.waits_.park(here, *this);
+      park(here, mutex_.waits_);
       return detail::next_step();
     }
     guard await_resume() const {
       throw_if_cancelled();
       return guard(mutex_);
     }
-    detail::wait_text describe() const noexcept override { return {"lock a mutex"}; }
 
    private:
     [[noreturn]] static void throw_relock() {
@@ -97,13 +100,13 @@ class mutex {
   }
 
   void hand_over() noexcept {
-    const awaiter* next = waits_.wake_one();
+    const awaiter::place* next = waits_.wake_one();
     holder_ = next == nullptr ? nobody : next->waiter()->id();
   }
 
   // Why a number: a guard may outlive the task that locked, and a new task may lie where that one lay.
   std::uint64_t holder_ = nobody;  // nobody: free, and none waits; no_task: a posted function; else the task's number
-  detail::wait_queue<awaiter> waits_;
+  detail::wait_queue<awaiter::place> waits_;
 };
 
 }  // namespace ringlet

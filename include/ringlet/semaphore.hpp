@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/detail/wait_queue.hpp>
+#include <ringlet/detail/late_wait.hpp>
 
 #include <cstddef>
 #include <stdexcept>
@@ -19,8 +19,10 @@ class semaphore {
   semaphore& operator=(const semaphore&) = delete;
   ~semaphore() { RINGLET_CHECK(waits_.empty(), "a semaphore was destroyed with {} tasks waiting", waits_.size()); }
 
-  class [[nodiscard]] awaiter final : public detail::queued_wait {
+  class [[nodiscard]] awaiter final : public detail::late_wait<awaiter> {
    public:
+    static constexpr const char* waits_to = "acquire a semaphore";
+
     explicit awaiter(semaphore& s) noexcept : semaphore_(s) {}
     bool await_ready() noexcept {
       if (refuse_if_cancelled()) return true;
@@ -30,11 +32,10 @@ class semaphore {
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
       if (taken_) return detail::preempt(here);
-      semaphore_.waits_.park(here, *this);
+      park(here, semaphore_.waits_);
       return detail::next_step();
     }
     void await_resume() const { throw_if_cancelled(); }
-    detail::wait_text describe() const noexcept override { return {"acquire a semaphore"}; }
 
    private:
     semaphore& semaphore_;
@@ -64,7 +65,7 @@ class semaphore {
 
  private:
   std::size_t free_;  // Invariant: zero while somebody waits
-  detail::wait_queue<awaiter> waits_;
+  detail::wait_queue<awaiter::place> waits_;
 };
 
 /// A semaphore that does not grow: giving back more than was taken is an error. threads, lifetime: as semaphore.

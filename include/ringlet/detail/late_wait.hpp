@@ -9,26 +9,28 @@
 namespace ringlet::detail {
 
 /// The common part of awaiters that wait in a queue, like queued_wait. Why another one: its place in the queue is not
-/// made until it has to wait, which an await that is over at once need not pay for.
+/// made until it has to wait, which an await that is over at once need not pay for. Awaiter::waits_to says in a dump
+/// what it waits for.
 template <class Awaiter>
 class late_wait {
  public:
   /// What is in the queue.
-  class place final : public queued_wait {
+  class place final : public wait, public list_links {
    public:
-    place(Awaiter& of, const char* what) noexcept : awaiter_(of), what_(what) {}
+    explicit place(Awaiter& of) noexcept : awaiter_(of) {}
 
     Awaiter& awaiter() const noexcept { return awaiter_; }
 
     void cancel() noexcept override {
-      if (linked()) awaiter_.cancelled_ = true;
-      queued_wait::cancel();
+      if (!linked()) return;
+      unlink();
+      awaiter_.cancelled_ = true;
+      this_loop().wake(*waiter());
     }
-    wait_text describe() const noexcept override { return {what_}; }
+    wait_text describe() const noexcept override { return {Awaiter::waits_to}; }
 
    private:
     Awaiter& awaiter_;
-    const char* what_;
   };
 
   bool await_cancelled() const noexcept { return cancelled_; }
@@ -40,8 +42,10 @@ class late_wait {
 
   /// For await_ready: true when the task is cancelled and must not even try.
   bool refuse_if_cancelled() noexcept {
-    cancelled_ = cancel_requested();
-    return cancelled_;
+    if (!cancel_requested()) [[likely]]
+      return false;
+    cancelled_ = true;
+    return true;
   }
 
   void throw_if_cancelled() const {
@@ -49,10 +53,10 @@ class late_wait {
       throw cancelled{};
   }
 
-  /// Parks the running task until its place is popped, or the wait is undone by place::cancel(). what: for dumps.
+  /// Parks the running task until its place is popped, or the wait is undone by place::cancel().
   template <class Promise>
-  void park(std::coroutine_handle<Promise> here, wait_queue<place>& queue, const char* what) noexcept {
-    queue.park(here, *::new (static_cast<void*>(&place_)) place(static_cast<Awaiter&>(*this), what));
+  void park(std::coroutine_handle<Promise> here, wait_queue<place>& queue) noexcept {
+    queue.park(here, *::new (static_cast<void*>(&place_)) place(static_cast<Awaiter&>(*this)));
   }
 
  private:
