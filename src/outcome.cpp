@@ -7,6 +7,10 @@
 
 namespace ringlet::detail {
 
+void destroy_error(std::exception_ptr& error) noexcept {
+  error.~exception_ptr();
+}
+
 bool handling_cancelled() noexcept {
   const std::type_info* type = abi::__cxa_current_exception_type();
   return type != nullptr && *type == typeid(cancelled);

@@ -115,7 +115,7 @@ class parent {
 class child_base : public task_record, public counted<child_base> {
  public:
   bool done() const noexcept { return parent_ == nullptr; }
-  virtual bool succeeded() const noexcept = 0;
+  bool succeeded() const noexcept { return succeeded_; }
   virtual std::exception_ptr error() const noexcept = 0;
   virtual bool was_cancelled() const noexcept = 0;
   void last_reference_gone() noexcept { delete this; }
@@ -143,7 +143,8 @@ class child_base : public task_record, public counted<child_base> {
   wait_queue<join_wait>& joiners() noexcept { return joiners_; }
 
  protected:
-  void tell_finished() noexcept {
+  void tell_finished(bool succeeded) noexcept {
+    succeeded_ = succeeded;
     joiners_.wake_all();
     std::exchange(parent_, nullptr)->child_finished(*this);
     drop_reference();
@@ -151,13 +152,13 @@ class child_base : public task_record, public counted<child_base> {
 
  private:
   parent* parent_ = nullptr;  // null: finished
+  bool succeeded_ = false;    // once it has finished
   wait_queue<join_wait> joiners_;
 };
 
 template <class R>
 class child_with_result : public child_base {
  public:
-  bool succeeded() const noexcept override { return result_.has_value(); }
   std::exception_ptr error() const noexcept override { return result_.has_error() ? result_.error() : nullptr; }
   bool was_cancelled() const noexcept override { return result_.was_cancelled(); }
   outcome<R>& result() noexcept { return result_; }
@@ -181,47 +182,54 @@ template <class R, class F, class... Args>
 class child : public child_with_result<R>, public pooled {
  public:
   template <class G, class... Given>
-  explicit child(G&& function, Given&&... args)
-      : call_(std::in_place, std::forward<G>(function), std::forward<Given>(args)...) {
-    body_.emplace(start_body());
-    this->suspend_at(body_->frame(), &body_->frame().promise());
+  explicit child(G&& function, Given&&... args) : call_(std::forward<G>(function), std::forward<Given>(args)...) {
+    this->suspend_at(call_.body.frame(), &call_.body.frame().promise());
+  }
+  // Only one that never began to run has anything left.
+  ~child() override {
+    if (!finished_) call_.~call();
   }
 
   void finish() noexcept override {
     if (this->dropped()) {
       this->result().set_cancelled();
       const bool outer = std::exchange(current.dropping, true);
-      drop_body();
+      drop_call();
       current.dropping = outer;
     } else {
-      this->result() = std::move(body_->frame().promise().result());
-      drop_body();
+      this->result() = std::move(call_.body.frame().promise().result());
+      drop_call();
     }
-    this->tell_finished();
+    this->tell_finished(this->result().has_value());
   }
 
  private:
   struct call {
     template <class G, class... Given>
-    explicit call(G&& f, Given&&... given) : function(std::forward<G>(f)), args(std::forward<Given>(given)...) {}
+    explicit call(G&& f, Given&&... given)
+        : function(std::forward<G>(f)), args(std::forward<Given>(given)...), body(start()) {}
+
+    typename task<R>::awaiter start() {
+      const auto unwrap_all = [](Args&... each) {
+        return std::tuple<typename unwrapped<Args>::type...>(unwrap(each)...);
+      };
+      return as_task<R>(std::apply(function, std::apply(unwrap_all, args))).operator co_await();
+    }
+
     F function;
     std::tuple<Args...> args;
+    typename task<R>::awaiter body;
   };
 
-  void drop_body() noexcept {
-    body_.reset();
-    call_.reset();
+  void drop_call() noexcept {
+    finished_ = true;
+    call_.~call();
   }
 
-  typename task<R>::awaiter start_body() {
-    const auto unwrap_all = [](Args&... args) {
-      return std::tuple<typename unwrapped<Args>::type...>(unwrap(args)...);
-    };
-    return as_task<R>(std::apply(call_->function, std::apply(unwrap_all, call_->args))).operator co_await();
-  }
-
-  std::optional<call> call_;                       // empty: finished
-  std::optional<typename task<R>::awaiter> body_;  // empty: finished
+  union {
+    call call_;  // until it has finished
+  };
+  bool finished_ = false;
 };
 
 template <class Child>

@@ -40,6 +40,9 @@ struct storage_of<T&> {
 template <class T>
 using stored = typename storage_of<T>::type;
 
+/// Why not in line: g++ 12 would suspect, in users' programs, an error that is destroyed without ever having been made.
+void destroy_error(std::exception_ptr& error) noexcept;
+
 template <class T>
 class outcome {
  public:
@@ -55,11 +58,19 @@ class outcome {
     return *this;
   }
 
-  ~outcome() { reset(); }
+  ~outcome() { destroy(); }
 
   template <class... Args>
   void set_value(Args&&... args) {
     reset();
+    ::new (static_cast<void*>(&value_)) stored<T>(std::forward<Args>(args)...);
+    state_ = state::value;
+  }
+
+  /// The same, when it holds no error.
+  template <class... Args>
+  void set_result(Args&&... args) {
+    if constexpr (!std::is_trivially_destructible_v<stored<T>>) reset();
     ::new (static_cast<void*>(&value_)) stored<T>(std::forward<Args>(args)...);
     state_ = state::value;
   }
@@ -105,16 +116,22 @@ class outcome {
   }
 
   void reset() noexcept {
-    const state before = std::exchange(state_, state::none);
-    if (before == state::value) value_.~stored<T>();
-    if (before == state::error) error_.~exception_ptr();
+    destroy();
+    state_ = state::none;
   }
 
+  void destroy() noexcept {
+    if (state_ == state::value) value_.~stored<T>();
+    if (state_ == state::error) [[unlikely]]
+      destroy_error(error_);
+  }
+
+  // What is moved from stays, without its contents, until it is destroyed.
   void take_over(outcome& other) {
     if (other.state_ == state::value) ::new (static_cast<void*>(&value_)) stored<T>(std::move(other.value_));
-    if (other.state_ == state::error) ::new (static_cast<void*>(&error_)) std::exception_ptr(std::move(other.error_));
+    if (other.state_ == state::error) [[unlikely]]
+      ::new (static_cast<void*>(&error_)) std::exception_ptr(std::move(other.error_));
     state_ = other.state_;
-    other.reset();
   }
 
   union {
@@ -163,9 +180,9 @@ class ends_with {
     requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
     if constexpr (std::is_lvalue_reference_v<T>) {
-      result_.set_value(&static_cast<T>(value));
+      result_.set_result(&static_cast<T>(value));
     } else {
-      result_.set_value(std::forward<U>(value));
+      result_.set_result(std::forward<U>(value));
     }
   }
   void unhandled_exception() noexcept { set_current_exception(result_); }
@@ -178,7 +195,7 @@ class ends_with {
 template <>
 class ends_with<void> {
  public:
-  void return_void() noexcept { result_.set_value(); }
+  void return_void() noexcept { result_.set_result(); }
   void unhandled_exception() noexcept { set_current_exception(result_); }
   outcome<void>& result() noexcept { return result_; }
 
