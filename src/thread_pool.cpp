@@ -42,16 +42,13 @@ class thread_pool_queue {
   void work(std::size_t& asked) noexcept;
   void count_asker(pool_job& job);
   void forget(std::size_t* asker) noexcept;
-  bool add(pool_job& job) noexcept;
-  void admit_next() noexcept;
   void keep(mailbox& home) noexcept;
   void let_go(mailbox& home) noexcept;
 
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable work_came_;
-  intrusive_list<pool_job> queue_;    // waits for a worker
-  intrusive_list<pool_job> waiting_;  // waits for a place in the queue; Invariant: empty unless the queue is full
-  std::size_t queued_ = 0;
+  intrusive_list<pool_job> jobs_;  // have not begun: the oldest have a place in the queue, the others wait for one
+  std::size_t not_begun_ = 0;
   std::size_t limit_;
   std::size_t idle_ = 0;  // workers that sleep
   bool closed_ = false;
@@ -88,11 +85,9 @@ void thread_pool_queue::submit(pool_job& job) {
     count_asker(job);
     job.home_ = &this_loop().post_box();
     keep(*job.home_);
-    if (queued_ < limit_) {
-      somebody_sleeps = add(job);
-    } else {
-      waiting_.push_back(job);
-    }
+    jobs_.push_back(job);
+    ++not_begun_;
+    somebody_sleeps = idle_ > 0;
   }
   if (somebody_sleeps) work_came_.notify_one();  // Why here: who wakes up needs the mutex
 }
@@ -114,14 +109,6 @@ void thread_pool_queue::forget(std::size_t* asker) noexcept {
   if (asker != nullptr && --*asker == 0) --waiting_workers_;
 }
 
-// True: a worker sleeps, and should be told.
-bool thread_pool_queue::add(pool_job& job) noexcept {
-  queue_.push_back(job);
-  job.in_queue_ = true;
-  ++queued_;
-  return idle_ > 0;
-}
-
 void thread_pool_queue::keep(mailbox& home) noexcept {
   for (kept_home& kept : homes_) {
     if (kept.box != &home) continue;
@@ -139,18 +126,11 @@ void thread_pool_queue::let_go(mailbox& home) noexcept {
   home.drop_reference();
 }
 
-// A place in the queue is free: the oldest that waits for one gets it.
-void thread_pool_queue::admit_next() noexcept {
-  --queued_;
-  pool_job* next = waiting_.pop_front();
-  if (next != nullptr && add(*next)) work_came_.notify_one();
-}
-
 bool thread_pool_queue::withdraw(pool_job& job) noexcept {
   const std::lock_guard lock(mutex_);
   if (!job.linked()) return false;
   job.unlink();
-  if (std::exchange(job.in_queue_, false)) admit_next();
+  --not_begun_;
   forget(job.asked_);
   let_go(*job.home_);
   return true;
@@ -162,15 +142,14 @@ void thread_pool_queue::work(std::size_t& asked) noexcept {
   const counted_thread of_a_pool;
   std::unique_lock lock(mutex_);
   for (;;) {
-    while (queue_.empty() && !closed_) {
+    while (jobs_.empty() && !closed_) {
       ++idle_;
       work_came_.wait(lock);
       --idle_;
     }
-    pool_job* job = queue_.pop_front();
+    pool_job* job = jobs_.pop_front();
     if (job == nullptr) break;
-    job->in_queue_ = false;
-    admit_next();
+    --not_begun_;
     lock.unlock();
     mailbox& home = *job->home_;
     std::size_t* const asker = job->asked_;
@@ -195,7 +174,7 @@ void thread_pool_queue::shutdown() noexcept {
 
 std::size_t thread_pool_queue::queued() const noexcept {
   const std::lock_guard lock(mutex_);
-  return queued_;
+  return std::min(not_begun_, limit_);
 }
 
 void submit_job(thread_pool_queue& queue, pool_job& job) {

@@ -37,7 +37,6 @@ class pool_job : public remote_work, public list_links {
   friend class thread_pool_queue;
   mailbox* home_ = nullptr;       // the loop to go back to; referenced while the pool has the job
   std::size_t* asked_ = nullptr;  // counts it for the worker whose function asked; null: somebody else did
-  bool in_queue_ = false;         // has a place in the queue, and does not wait for one
 };
 
 class thread_pool_queue;
