@@ -9,6 +9,7 @@
 #include <ringlet/detail/ref.hpp>
 #include <ringlet/detail/ring_queue.hpp>
 #include <ringlet/detail/timer_heap.hpp>
+#include <ringlet/detail/work_stack.hpp>
 #include <ringlet/time.hpp>
 
 #include <algorithm>
@@ -443,6 +444,35 @@ struct box_owner {
 };
 
 }  // namespace
+
+TEST_CASE("work_stack: what is taken comes in the order of pushing, each time anew") {
+  work_stack stack;
+  std::vector<int> log;
+  noted first(log, 1), second(log, 2), third(log, 3);
+  CHECK(stack.empty());
+  CHECK(stack.take_all() == nullptr);
+  CHECK(stack.push(first));
+  CHECK(stack.push(second));
+  CHECK_FALSE(stack.empty());
+  CHECK(stack.take_all() == &first);
+  CHECK(first.next() == &second);
+  CHECK(second.next() == nullptr);
+  CHECK(stack.empty());
+  CHECK(stack.push(third));
+  CHECK(stack.take_all() == &third);
+  CHECK(third.next() == nullptr);
+}
+
+TEST_CASE("work_stack: closed, it refuses everything and has nothing to take") {
+  work_stack stack;
+  std::vector<int> log;
+  noted first(log, 1), late(log, 2);
+  CHECK(stack.push(first));
+  CHECK(stack.close() == &first);
+  CHECK_FALSE(stack.push(late));
+  CHECK(stack.take_all() == nullptr);
+  CHECK_FALSE(stack.empty());
+}
 
 TEST_CASE("mailbox: gives the work in the order of pushing") {
   box_owner owner;

@@ -3,14 +3,14 @@
 #pragma once
 
 #include <ringlet/detail/reactor.hpp>
-#include <ringlet/detail/remote_work.hpp>
+#include <ringlet/detail/work_stack.hpp>
 
 #include <atomic>
 #include <mutex>
 
 namespace ringlet::detail {
 
-/// A stack to which any thread may push and from which the loop takes all at once.
+/// A stack that wakes the loop which takes from it.
 /// Why counted references: a poster may come late, when the loop has ended; it is then told so.
 class mailbox {
  public:
@@ -25,12 +25,12 @@ class mailbox {
   bool push(remote_work& work) noexcept;
 
   /// Everything pushed so far, oldest first. threads: the loop's.
-  remote_work* take_all() noexcept;
+  remote_work* take_all() noexcept { return work_.take_all(); }
 
   /// Holds null while it is empty, for who looks again and again. threads: the loop's.
-  const std::atomic<remote_work*>& top() const noexcept { return top_; }
+  const std::atomic<remote_work*>& top() const noexcept { return work_.top(); }
 
-  bool empty() const noexcept { return top_.load(std::memory_order_acquire) == nullptr; }
+  bool empty() const noexcept { return work_.empty(); }
 
   /// Says that the loop is about to block. False: do not, there is work. threads: the loop's.
   bool fall_asleep() noexcept;
@@ -46,14 +46,12 @@ class mailbox {
 
  private:
   ~mailbox() = default;
-  static remote_work* closed() noexcept;
-  static remote_work* reverse(remote_work* newest) noexcept;
   void wake_loop() noexcept;
 
   std::atomic<int> references_{1};
   std::atomic<int> handles_{0};
-  std::atomic<remote_work*> top_{nullptr};  // null: empty; closed(): the loop has ended; else the newest
-  std::atomic<bool> sleeping_{false};       // the loop blocks, or is about to: a push must wake it
+  work_stack work_;
+  std::atomic<bool> sleeping_{false};  // the loop blocks, or is about to: a push must wake it
   std::mutex waking_;
   reactor* world_;  // null: the loop has ended; guarded by waking_
 };

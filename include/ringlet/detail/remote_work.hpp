@@ -21,7 +21,7 @@ class remote_work {
   ~remote_work() = default;
 
  private:
-  friend class mailbox;
+  friend class work_stack;
   remote_work* next_ = nullptr;
 };
 
