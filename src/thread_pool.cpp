@@ -3,6 +3,7 @@
 #include <ringlet/thread_pool.hpp>
 
 #include <ringlet/detail/mailbox.hpp>
+#include <ringlet/detail/work_stack.hpp>
 #include <ringlet/error.hpp>
 #include <ringlet/offload.hpp>
 
@@ -10,11 +11,13 @@
 #include "threads.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace ringlet {
@@ -30,29 +33,32 @@ class thread_pool_queue {
   void shutdown() noexcept;
 
   std::size_t workers() const noexcept { return workers_.size(); }
-  std::size_t queued() const noexcept;
+  std::size_t queued() noexcept;
 
  private:
-  // A loop's mailbox, which is there as long as it has jobs here: one reference for all, for each costs too much.
-  struct kept_home {
-    mailbox* box;
-    std::size_t jobs;
-  };
+  using held_lock = std::unique_lock<std::mutex>;
 
   void work(std::size_t& asked) noexcept;
+  pool_job* next_job(held_lock& lock) noexcept;
+  bool find_jobs() noexcept;
+  void take_in(remote_work* oldest) noexcept;
+  void sleep(held_lock& lock) noexcept;
+  bool must_call() noexcept;
+  void call_worker() noexcept;
   void count_asker(pool_job& job);
-  void forget(std::size_t* asker) noexcept;
-  void keep(mailbox& home) noexcept;
-  void let_go(mailbox& home) noexcept;
+  void let_go(mailbox& home, std::size_t* asker) noexcept;
+  [[noreturn]] void refuse(pool_job& job);
 
-  mutable std::mutex mutex_;  // guards all below
+  work_stack submitted_;                // what no worker has seen yet
+  std::atomic<bool> must_call_{false};  // workers sleep, and none is on its way: who submits a job has to call one
+
+  std::mutex mutex_;  // guards all below
   std::condition_variable work_came_;
   intrusive_list<pool_job> jobs_;  // have not begun: the oldest have a place in the queue, the others wait for one
-  std::size_t not_begun_ = 0;
+  std::size_t not_begun_ = 0;      // those in the list
   std::size_t limit_;
-  std::size_t idle_ = 0;  // workers that sleep
+  std::size_t asleep_ = 0;  // workers
   bool closed_ = false;
-  std::vector<kept_home> homes_;     // the loops that the jobs belong to
   std::vector<std::size_t> asked_;   // by worker: functions of this pool that the worker's own function waits for
   std::size_t waiting_workers_ = 0;  // those for which that is not zero
 
@@ -76,26 +82,38 @@ thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : l
   }
 }
 
+// Why without the lock: the loop would have to wait for workers, and each wait costs more than a small function.
 void thread_pool_queue::submit(pool_job& job) {
-  bool somebody_sleeps = false;
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_) throw std::logic_error("thread_pool: a function was submitted after shutdown()");
-    homes_.reserve(homes_.size() + 1);  // Why first: nothing may fail once the job is counted
-    count_asker(job);
-    job.home_ = &this_loop().post_box();
-    keep(*job.home_);
-    jobs_.push_back(job);
-    ++not_begun_;
-    somebody_sleeps = idle_ > 0;
-  }
-  if (somebody_sleeps) work_came_.notify_one();  // Why here: who wakes up needs the mutex
+  count_asker(job);
+  job.home_ = &this_loop().post_box();
+  job.home_->add_reference();
+  if (!submitted_.push(job)) refuse(job);
+  if (must_call()) call_worker();
+}
+
+void thread_pool_queue::refuse(pool_job& job) {
+  const std::lock_guard lock(mutex_);
+  let_go(*job.home_, job.asked_);
+  throw std::logic_error("thread_pool: a function was submitted after shutdown()");
+}
+
+// Invariant: a worker sets must_call_ and then looks at submitted_; who submits pushes and then looks at must_call_.
+// One of them sees the other.
+bool thread_pool_queue::must_call() noexcept {
+  return must_call_ && must_call_.exchange(false);
+}
+
+// Why the lock: a worker that has found nothing, but does not sleep yet, would miss the call.
+void thread_pool_queue::call_worker() noexcept {
+  { const std::lock_guard lock(mutex_); }
+  work_came_.notify_one();
 }
 
 // Why: a function that runs a loop of its own may wait for its own pool. When all workers do, they do for ever.
 void thread_pool_queue::count_asker(pool_job& job) {
   job.asked_ = own_pool == this ? asked_by_worker : nullptr;
   if (job.asked_ == nullptr) return;
+  const std::lock_guard lock(mutex_);
   if (*job.asked_ == 0) {
     if (waiting_workers_ + 1 == asked_.size()) {
       throw std::logic_error("thread_pool: a function waits for its own pool, all other workers of which do so, too");
@@ -105,66 +123,74 @@ void thread_pool_queue::count_asker(pool_job& job) {
   ++*job.asked_;
 }
 
-void thread_pool_queue::forget(std::size_t* asker) noexcept {
+void thread_pool_queue::let_go(mailbox& home, std::size_t* asker) noexcept {
   if (asker != nullptr && --*asker == 0) --waiting_workers_;
-}
-
-void thread_pool_queue::keep(mailbox& home) noexcept {
-  for (kept_home& kept : homes_) {
-    if (kept.box != &home) continue;
-    ++kept.jobs;
-    return;
-  }
-  homes_.push_back({&home, 1});
-  home.add_reference();
-}
-
-void thread_pool_queue::let_go(mailbox& home) noexcept {
-  const auto kept = std::find_if(homes_.begin(), homes_.end(), [&](const kept_home& k) { return k.box == &home; });
-  if (--kept->jobs > 0) return;
-  homes_.erase(kept);
   home.drop_reference();
 }
 
 bool thread_pool_queue::withdraw(pool_job& job) noexcept {
   const std::lock_guard lock(mutex_);
+  take_in(submitted_.take_all());
   if (!job.linked()) return false;
   job.unlink();
   --not_begun_;
-  forget(job.asked_);
-  let_go(*job.home_);
+  let_go(*job.home_, job.asked_);
   return true;
+}
+
+void thread_pool_queue::take_in(remote_work* oldest) noexcept {
+  while (oldest != nullptr) {
+    auto& job = static_cast<pool_job&>(*oldest);
+    oldest = oldest->next();
+    jobs_.push_back(job);
+    ++not_begun_;
+  }
+}
+
+bool thread_pool_queue::find_jobs() noexcept {
+  if (jobs_.empty()) take_in(submitted_.take_all());
+  return !jobs_.empty();
+}
+
+// Null: the pool is closed. Why each calls the next, if there is more to do: who submits is held up once, not for every
+// worker.
+pool_job* thread_pool_queue::next_job(held_lock& lock) noexcept {
+  while (!find_jobs() && !closed_) sleep(lock);
+  pool_job* const job = jobs_.pop_front();
+  if (job == nullptr) return nullptr;
+  --not_begun_;
+  if (find_jobs() && must_call()) work_came_.notify_one();
+  return job;
+}
+
+void thread_pool_queue::sleep(held_lock& lock) noexcept {
+  ++asleep_;
+  must_call_ = true;
+  if (submitted_.empty()) work_came_.wait(lock);
+  --asleep_;
+  must_call_ = asleep_ > 0;
 }
 
 void thread_pool_queue::work(std::size_t& asked) noexcept {
   own_pool = this;
   asked_by_worker = &asked;
   const counted_thread of_a_pool;
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    while (jobs_.empty() && !closed_) {
-      ++idle_;
-      work_came_.wait(lock);
-      --idle_;
-    }
-    pool_job* job = jobs_.pop_front();
-    if (job == nullptr) break;
-    --not_begun_;
+  held_lock lock(mutex_);
+  while (pool_job* const job = next_job(lock)) {
     lock.unlock();
     mailbox& home = *job->home_;
     std::size_t* const asker = job->asked_;
     job->execute();
     if (!home.push(*job)) job->nobody_waits();  // the job, and its loop, may be gone from here on
     lock.lock();
-    forget(asker);
-    let_go(home);
+    let_go(home, asker);
   }
 }
 
 void thread_pool_queue::shutdown() noexcept {
   {
     const std::lock_guard lock(mutex_);
-    closed_ = true;
+    if (!std::exchange(closed_, true)) take_in(submitted_.close());
     work_came_.notify_all();
   }
   for (std::thread& worker : workers_) {
@@ -172,8 +198,9 @@ void thread_pool_queue::shutdown() noexcept {
   }
 }
 
-std::size_t thread_pool_queue::queued() const noexcept {
+std::size_t thread_pool_queue::queued() noexcept {
   const std::lock_guard lock(mutex_);
+  take_in(submitted_.take_all());
   return std::min(not_begun_, limit_);
 }
 

@@ -97,6 +97,33 @@ TEST_CASE("thread_pool: one pool serves loops on several threads, and each gets 
   CHECK(right == loops * tasks * rounds);
 }
 
+TEST_CASE("thread_pool: shutdown() while several loops ask runs what was accepted, and the rest is refused") {
+  for (int round = 0; round < 20; ++round) {
+    thread_pool pool(2);
+    std::atomic<int> ran{0}, given{0}, refused{0};
+    const auto ask_until_refused = [&] {
+      run([&]() -> task<> {
+        try {
+          for (;;) {
+            co_await pool.run([&] { ++ran; });
+            ++given;
+          }
+        } catch (const std::logic_error&) {
+          ++refused;
+        }
+      });
+    };
+    {
+      std::jthread first(ask_until_refused), second(ask_until_refused);
+      while (given < 10 * round) std::this_thread::yield();
+      pool.shutdown();
+    }
+    CHECK(refused == 2);
+    CHECK(ran == given);
+    CHECK(pool.queued() == 0);
+  }
+}
+
 TEST_CASE("thread_pool: loops that cancel at random share a pool without losing or doubling a function") {
   constexpr int loops = 3, tasks = 100;
   thread_pool pool(2, 4);

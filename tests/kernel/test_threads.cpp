@@ -119,6 +119,32 @@ TEST_CASE("thread_pool: as many functions run at once as there are workers") {
   CHECK(here == workers);
 }
 
+TEST_CASE("thread_pool: a long function holds up none of those that came with it while another worker is free") {
+  constexpr int functions = 50;
+  thread_pool pool(2);
+  for (int long_one : {0, 1, functions - 1}) {
+    gate door;
+    int finished = 0;
+    in_time([&]() -> task<> {
+      co_await with_nursery([&](nursery& n) -> task<> {
+        for (int i = 0; i < functions; ++i) {
+          n.spawn(
+              [&](bool is_long) -> task<> {
+                co_await pool.run([&, is_long] {
+                  if (is_long) door.hold();
+                });
+                ++finished;
+              },
+              i == long_one);
+        }
+        co_await until([&] { return finished == functions - 1; });
+        door.open();
+      });
+    });
+    CHECK(finished == functions);
+  }
+}
+
 TEST_CASE("thread_pool: functions start in the order in which their tasks asked, also those that waited for a place") {
   thread_pool pool(1, 3);
   gate door;
