@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <ringlet/resolve.hpp>
 
+#include <ringlet/detail/mailbox.hpp>
+#include <ringlet/detail/ref.hpp>
 #include <ringlet/error.hpp>
 #include <ringlet/offload.hpp>
 
@@ -65,6 +67,7 @@ class look_up_job final : public detail::pool_job {
   void nobody_waits() noexcept override { delete this; }
 
  private:
+  const detail::ref<detail::mailbox> home_{&detail::this_loop().post_box()};  // so that the pool finds it closed
   std::string host_;
   std::uint16_t port_;
   look_up_awaiter* awaiter_;  // null: abandoned; touched by the loop only

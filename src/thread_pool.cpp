@@ -3,6 +3,7 @@
 #include <ringlet/thread_pool.hpp>
 
 #include <ringlet/detail/mailbox.hpp>
+#include <ringlet/detail/ref.hpp>
 #include <ringlet/detail/work_stack.hpp>
 #include <ringlet/error.hpp>
 #include <ringlet/offload.hpp>
@@ -46,7 +47,7 @@ class thread_pool_queue {
   bool must_call() noexcept;
   void call_worker() noexcept;
   void count_asker(pool_job& job);
-  void let_go(mailbox& home, std::size_t* asker) noexcept;
+  void forget(std::size_t* asker) noexcept;
   [[noreturn]] void refuse(pool_job& job);
 
   work_stack submitted_;                // what no worker has seen yet
@@ -86,14 +87,13 @@ thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : l
 void thread_pool_queue::submit(pool_job& job) {
   count_asker(job);
   job.home_ = &this_loop().post_box();
-  job.home_->add_reference();
   if (!submitted_.push(job)) refuse(job);
   if (must_call()) call_worker();
 }
 
 void thread_pool_queue::refuse(pool_job& job) {
   const std::lock_guard lock(mutex_);
-  let_go(*job.home_, job.asked_);
+  forget(job.asked_);
   throw std::logic_error("thread_pool: a function was submitted after shutdown()");
 }
 
@@ -123,9 +123,8 @@ void thread_pool_queue::count_asker(pool_job& job) {
   ++*job.asked_;
 }
 
-void thread_pool_queue::let_go(mailbox& home, std::size_t* asker) noexcept {
+void thread_pool_queue::forget(std::size_t* asker) noexcept {
   if (asker != nullptr && --*asker == 0) --waiting_workers_;
-  home.drop_reference();
 }
 
 bool thread_pool_queue::withdraw(pool_job& job) noexcept {
@@ -134,7 +133,7 @@ bool thread_pool_queue::withdraw(pool_job& job) noexcept {
   if (!job.linked()) return false;
   job.unlink();
   --not_begun_;
-  let_go(*job.home_, job.asked_);
+  forget(job.asked_);
   return true;
 }
 
@@ -175,15 +174,16 @@ void thread_pool_queue::work(std::size_t& asked) noexcept {
   own_pool = this;
   asked_by_worker = &asked;
   const counted_thread of_a_pool;
+  ref<mailbox> home;  // Why kept for the next job: most come from the same loop, and to count each costs time
   held_lock lock(mutex_);
   while (pool_job* const job = next_job(lock)) {
     lock.unlock();
-    mailbox& home = *job->home_;
+    if (home.get() != job->home_) home = ref(job->home_);
     std::size_t* const asker = job->asked_;
     job->execute();
-    if (!home.push(*job)) job->nobody_waits();  // the job, and its loop, may be gone from here on
+    if (!home->push(*job)) job->nobody_waits();  // the job, and its loop, may be gone from here on
     lock.lock();
-    let_go(home, asker);
+    forget(asker);
   }
 }
 

@@ -25,7 +25,8 @@ class pool_job : public remote_work, public list_links {
   /// threads: a worker's.
   virtual void execute() noexcept = 0;
 
-  /// Called in place of run() when the loop that the job belongs to has ended. threads: a worker's.
+  /// Called in place of run() when the loop that the job belongs to has ended. A job that its loop does not wait for
+  /// holds a reference to the loop's mailbox. threads: a worker's.
   virtual void nobody_waits() noexcept {}
 
  protected:
@@ -35,7 +36,7 @@ class pool_job : public remote_work, public list_links {
 
  private:
   friend class thread_pool_queue;
-  mailbox* home_ = nullptr;       // the loop to go back to; referenced while the pool has the job
+  mailbox* home_ = nullptr;       // of the loop to go back to, which waits for the job, unless that holds a reference
   std::size_t* asked_ = nullptr;  // counts it for the worker whose function asked; null: somebody else did
 };
 

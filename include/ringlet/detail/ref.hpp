@@ -1,4 +1,4 @@
-// L0 base: counted references to objects of one loop, without atomics; knows only the language.
+// L0 base: counted references, and objects of one loop that count theirs without atomics; knows only the language.
 // SPDX-License-Identifier: MIT
 #pragma once
 
