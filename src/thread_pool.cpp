@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,37 @@
 
 namespace ringlet {
 namespace detail {
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+constexpr auto soon = std::chrono::microseconds(50);  // about as long as it takes to wake a thread, at worst
+constexpr unsigned longest_pause = 1024;
+
+/// Whether a worker without a job looks out for the next one before it sleeps: only while they come soon after another.
+class pace_of_jobs {
+ public:
+  bool brisk() const noexcept { return brisk_; }
+
+  /// Why ever longer pauses: where loop and worker share a processor, a job comes as soon as the worker sleeps, and
+  /// never while it looks out.
+  void looked_out(bool job_came) noexcept {
+    brisk_ = job_came;
+    pause_ = job_came ? 0 : next_pause_;
+    next_pause_ = job_came ? 1 : std::min(2 * next_pause_, longest_pause);
+  }
+  void slept(bool shortly) noexcept {
+    if (shortly && pause_ > 0) --pause_;
+    brisk_ = shortly && pause_ == 0;
+  }
+
+ private:
+  bool brisk_ = false;
+  unsigned pause_ = 0;       // so many short sleeps to come before the next look-out
+  unsigned next_pause_ = 1;  // and so many after one in vain
+};
+
+}  // namespace
 
 class thread_pool_queue {
  public:
@@ -43,7 +75,10 @@ class thread_pool_queue {
   pool_job* next_job(held_lock& lock) noexcept;
   bool find_jobs() noexcept;
   void take_in(remote_work* oldest) noexcept;
+  void await_jobs(held_lock& lock) noexcept;
+  void look_out(held_lock& lock) noexcept;
   void sleep(held_lock& lock) noexcept;
+  void note_who_waits() noexcept;
   bool must_call() noexcept;
   void call_worker() noexcept;
   void count_asker(pool_job& job);
@@ -58,7 +93,9 @@ class thread_pool_queue {
   intrusive_list<pool_job> jobs_;  // have not begun: the oldest have a place in the queue, the others wait for one
   std::size_t not_begun_ = 0;      // those in the list
   std::size_t limit_;
-  std::size_t asleep_ = 0;  // workers
+  std::size_t asleep_ = 0;    // workers
+  bool looking_out_ = false;  // one does
+  pace_of_jobs pace_;
   bool closed_ = false;
   std::vector<std::size_t> asked_;   // by worker: functions of this pool that the worker's own function waits for
   std::size_t waiting_workers_ = 0;  // those for which that is not zero
@@ -154,7 +191,7 @@ bool thread_pool_queue::find_jobs() noexcept {
 // Null: the pool is closed. Why each calls the next, if there is more to do: who submits is held up once, not for every
 // worker.
 pool_job* thread_pool_queue::next_job(held_lock& lock) noexcept {
-  while (!find_jobs() && !closed_) sleep(lock);
+  while (!find_jobs() && !closed_) await_jobs(lock);
   pool_job* const job = jobs_.pop_front();
   if (job == nullptr) return nullptr;
   --not_begun_;
@@ -162,12 +199,35 @@ pool_job* thread_pool_queue::next_job(held_lock& lock) noexcept {
   return job;
 }
 
+void thread_pool_queue::await_jobs(held_lock& lock) noexcept {
+  pace_.brisk() && !looking_out_ ? look_out(lock) : sleep(lock);
+  note_who_waits();
+}
+
+void thread_pool_queue::note_who_waits() noexcept {
+  must_call_ = asleep_ > 0 && !looking_out_;
+}
+
+// Why: to wake a thread takes longer than most functions. Why only one at a time: more would take processors from the
+// loops. Why it does not yield: a burst of functions then took twice as long where loop and worker share a processor.
+void thread_pool_queue::look_out(held_lock& lock) noexcept {
+  looking_out_ = true;
+  note_who_waits();
+  lock.unlock();
+  const auto end = clock::now() + soon;
+  while (submitted_.empty() && clock::now() < end) continue;
+  lock.lock();
+  looking_out_ = false;
+  pace_.looked_out(find_jobs());
+}
+
 void thread_pool_queue::sleep(held_lock& lock) noexcept {
+  const auto start = clock::now();
   ++asleep_;
-  must_call_ = true;
+  note_who_waits();
   if (submitted_.empty()) work_came_.wait(lock);
   --asleep_;
-  must_call_ = asleep_ > 0;
+  pace_.slept(clock::now() < start + soon);
 }
 
 void thread_pool_queue::work(std::size_t& asked) noexcept {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <ctime>
 #include <future>
 #include <memory>
 #include <numeric>
@@ -682,6 +683,16 @@ TEST_CASE("thread_pool: a task that waits for a function shows it in the dump, a
       CHECK_THAT(dump, kit::contains("offload a function"));
       door.open();
     });
+  });
+}
+
+TEST_CASE("thread_pool: workers with nothing to do use no processor time, also right after many functions") {
+  thread_pool pool(3);
+  in_time([&]() -> task<> {
+    for (int i = 0; i < 300; ++i) co_await pool.run([] {});
+    const std::clock_t before = std::clock();
+    co_await sleep_for(100ms);
+    CHECK(std::clock() - before < CLOCKS_PER_SEC / 50);
   });
 }
 
