@@ -7,6 +7,7 @@
 #include "setup.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -23,41 +24,50 @@ constexpr unsigned completions_a_reap = 256;
 // Why: while real operations are in flight, virtual time stands still this long for them to complete.
 constexpr auto grace_of_virtual_time = std::chrono::milliseconds(5);
 
-constexpr std::uint8_t opcode(io_code code) noexcept {
+/// What the kernel wants to know of a kind of request.
+struct sqe_kind {
+  std::uint8_t opcode;
+  std::uint8_t flags = 0;     // IOSQE_
+  std::uint16_t ioprio = 0;   // where further flags of many opcodes are
+  std::uint32_t options = 0;  // where those of a poll are, in place of a length
+};
+
+constexpr sqe_kind kind_of(io_code code) noexcept {
   switch (code) {
-    case io_code::read: return IORING_OP_READ;
-    case io_code::write: return IORING_OP_WRITE;
-    case io_code::receive:
-    case io_code::receive_many: return IORING_OP_RECV;
-    case io_code::send: return IORING_OP_SEND;
-    case io_code::accept:
-    case io_code::accept_many: return IORING_OP_ACCEPT;
-    case io_code::connect: return IORING_OP_CONNECT;
-    case io_code::poll:
-    case io_code::poll_many: return IORING_OP_POLL_ADD;
-    case io_code::shutdown: return IORING_OP_SHUTDOWN;
-    case io_code::open: return IORING_OP_OPENAT;
-    case io_code::sync: return IORING_OP_FSYNC;
+    case io_code::read: return {IORING_OP_READ};
+    case io_code::write: return {IORING_OP_WRITE};
+    case io_code::receive: return {IORING_OP_RECV};
+    case io_code::receive_many: return {IORING_OP_RECV, IOSQE_BUFFER_SELECT, IORING_RECV_MULTISHOT};
+    case io_code::send: return {IORING_OP_SEND};
+    case io_code::accept: return {IORING_OP_ACCEPT};
+    case io_code::accept_many: return {IORING_OP_ACCEPT, 0, IORING_ACCEPT_MULTISHOT};
+    case io_code::connect: return {IORING_OP_CONNECT};
+    case io_code::poll: return {IORING_OP_POLL_ADD};
+    case io_code::poll_many: return {IORING_OP_POLL_ADD, 0, 0, IORING_POLL_ADD_MULTI};
+    case io_code::shutdown: return {IORING_OP_SHUTDOWN};
+    // Kernel: it would first try with O_NONBLOCK, and then a named pipe opens before its other end is there, or fails.
+    case io_code::open: return {IORING_OP_OPENAT, IOSQE_ASYNC};
+    case io_code::sync: return {IORING_OP_FSYNC};
   }
-  return IORING_OP_NOP;
+  return {IORING_OP_NOP};
 }
 
+/// kind_of() of every code, so that nothing is decided for each request.
+constexpr auto kinds = [] {
+  std::array<sqe_kind, static_cast<std::size_t>(io_code::sync) + 1> all{};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = kind_of(static_cast<io_code>(i));
+  return all;
+}();
+
 void prepare(io_uring_sqe* sqe, const io_request& request) noexcept {
-  io_uring_prep_rw(opcode(request.code), sqe, request.fd, request.address, request.length, request.offset);
-  if (request.code == io_code::poll || request.code == io_code::poll_many) {
-    sqe->poll32_events = __io_uring_prep_poll_mask(request.flags);
-    sqe->len = request.code == io_code::poll_many ? IORING_POLL_ADD_MULTI : 0;
-  } else {
-    sqe->rw_flags = static_cast<int>(request.flags);  // one field with all other flags
-  }
-  // Kernel: it would first try with O_NONBLOCK, and then a named pipe opens before its other end is there, or fails.
-  if (request.code == io_code::open) sqe->flags |= IOSQE_ASYNC;
-  if (request.code == io_code::accept_many) sqe->ioprio = IORING_ACCEPT_MULTISHOT;
-  if (request.code == io_code::receive_many) {
-    sqe->ioprio = IORING_RECV_MULTISHOT;
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = buffer_ring::group;
-  }
+  static_assert(buffer_ring::group == 0, "the group of buffers is a field that io_uring_prep_rw clears");
+  const sqe_kind& kind = kinds[static_cast<std::size_t>(request.code)];
+  io_uring_prep_rw(kind.opcode, sqe, request.fd, request.address, request.length | kind.options, request.offset);
+  sqe->flags = kind.flags;
+  sqe->ioprio = kind.ioprio;
+  const bool polls = kind.opcode == IORING_OP_POLL_ADD;
+  const unsigned flags = polls ? __io_uring_prep_poll_mask(request.flags) : request.flags;
+  sqe->rw_flags = static_cast<int>(flags);  // one field with all other flags
 }
 
 constexpr unsigned kernel_asks = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
