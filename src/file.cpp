@@ -55,7 +55,9 @@ file_transfer::file_transfer(io_code code, int fd, std::uint64_t place, const vo
       buffer_(static_cast<const std::byte*>(buffer)),
       size_(size),
       place_(place),
-      done_(done) {}
+      done_(done) {
+  wants(no_limit);
+}
 
 // Why the check: the largest places are no places, and one of them means the descriptor's own position.
 bool file_transfer::await_ready() noexcept {

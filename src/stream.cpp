@@ -47,7 +47,10 @@ whole_transfer::whole_transfer(socket& s, direction way, const void* buffer, std
     : stream_op(s, way, transfer_request(s, way, buffer, size, MSG_WAITALL)),
       buffer_(static_cast<const std::byte*>(buffer)),
       size_(size),
-      done_(done) {}
+      done_(done) {
+  const bool one_can_do = done == nullptr && request_.length == size;
+  wants(one_can_do ? request_.length : no_limit);
+}
 
 // Why: what is large is in the cache now, and will not be when the ring comes to it.
 bool whole_transfer::sent_at_once() noexcept {
@@ -71,7 +74,7 @@ bool whole_transfer::more_to_do(int result) noexcept {
   return left > 0;
 }
 
-void whole_transfer::await_resume() const {
+void whole_transfer::check_end() const {
   take_result();
   if (transferred_ < size_) throw end_of_stream(transferred_, size_);
 }

@@ -82,7 +82,10 @@ class [[nodiscard]] whole_transfer final : public stream_op {
     if (nothing_to_do && !cancel_requested()) return true;
     return stream_op::await_ready() || (size_ >= large && within_budget() && sent_at_once());
   }
-  void await_resume() const;
+  void await_resume() const {
+    if (!has_what_it_wants()) [[unlikely]]
+      check_end();
+  }
 
  private:
   // Measured: from here on a system call of its own costs less than bytes that have left the cache.
@@ -90,6 +93,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
 
   bool more_to_do(int result) noexcept override;
   bool sent_at_once() noexcept;
+  void check_end() const;
 
   const std::byte* buffer_;
   std::size_t size_;
