@@ -241,7 +241,7 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
   read_clock();
   current.ready.clear();
   current.turns = 0;
-  current.boxes = {&mailbox_->top(), &reactor_.flags(), reactor_.flags_set_by_news()};
+  current.boxes = {&mailbox_->place_of_top(), &reactor_.flags(), reactor_.flags_set_by_news()};
   detail::current_scheduler = this;
 }
 

@@ -142,7 +142,9 @@ bool thread_pool_queue::must_call() noexcept {
 
 // Why the lock: a worker that has found nothing, but does not sleep yet, would miss the call.
 void thread_pool_queue::call_worker() noexcept {
-  { const std::lock_guard lock(mutex_); }
+  {
+    const std::lock_guard lock(mutex_);
+  }
   work_came_.notify_one();
 }
 

@@ -18,22 +18,22 @@ remote_work* work_stack::closed() noexcept {
 }
 
 bool work_stack::push(remote_work& work) noexcept {
-  remote_work* top = top_.load(std::memory_order_relaxed);
+  remote_work* newest = top().load(std::memory_order_relaxed);
   do {
-    if (top == closed()) return false;
-    work.next_ = top;
-  } while (!top_.compare_exchange_weak(top, &work, std::memory_order_seq_cst, std::memory_order_relaxed));
+    if (newest == closed()) return false;
+    work.next_ = newest;
+  } while (!top().compare_exchange_weak(newest, &work, std::memory_order_seq_cst, std::memory_order_relaxed));
   return true;
 }
 
 remote_work* work_stack::take_all() noexcept {
-  const remote_work* const top = top_.load(std::memory_order_seq_cst);
-  if (top == nullptr || top == closed()) return nullptr;
-  return reverse(top_.exchange(nullptr, std::memory_order_acquire));
+  const remote_work* const newest = top().load(std::memory_order_seq_cst);
+  if (newest == nullptr || newest == closed()) return nullptr;
+  return reverse(top().exchange(nullptr, std::memory_order_acquire));
 }
 
 remote_work* work_stack::close() noexcept {
-  return reverse(top_.exchange(closed(), std::memory_order_acq_rel));
+  return reverse(top().exchange(closed(), std::memory_order_acq_rel));
 }
 
 remote_work* work_stack::reverse(remote_work* newest) noexcept {

@@ -5,7 +5,6 @@
 #include <ringlet/detail/stack_address.hpp>
 #include <ringlet/detail/task_record.hpp>
 
-#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <utility>
@@ -48,7 +47,7 @@ class ready_queue {
 
  private:
   task_record* first_ = nullptr;  // of no meaning while it is empty
-  task_record** end_ = nullptr;  // the link to write next: the last one's, or first_
+  task_record** end_ = nullptr;   // the link to write next: the last one's, or first_
 };
 
 /// How often a task may call coroutines, or await what is ready, in one step.
@@ -58,38 +57,38 @@ inline constexpr int step_budget = 128;
 /// How often the loop reads the clock when nobody asks for the time. Why: for dumps.
 inline constexpr std::uint64_t turns_a_reading = 64;
 
-/// Where other threads and the kernel leave word for the loop.
+/// Where other threads and the kernel leave word for the loop. Why not std::atomic: its header would be half of what
+/// this one costs.
 struct letter_boxes {
-  const std::atomic<remote_work*>* threads = nullptr;  // holds null: nothing has come
+  remote_work* const* threads = nullptr;  // what other threads push to; holds null: nothing has come
   const volatile unsigned* kernel = nullptr;
   unsigned flags = 0;  // those that the kernel sets when something has come
 
   bool empty() const noexcept {
-    return threads->load(std::memory_order_relaxed) == nullptr && (*kernel & flags) == 0;
+    return __atomic_load_n(threads, __ATOMIC_RELAXED) == nullptr && (*kernel & flags) == 0;
   }
 };
 
 /// What runs on this thread right now, and next.
 struct alignas(64) execution {
-  task_record* task = nullptr;          // null: no task, or outside of run()
-  int budget = 0;                       // calls of coroutines and immediate awaits left before the task must queue again
-  bool loop_wanted = true;              // it has something to do before the next batch begins
-  bool ended = false;                   // the running task has, and the loop has not seen to that yet
-  bool time_is_stale = true;            // the loop's time is that of an earlier turn
-  bool dropping = false;                // a task that never began is being destroyed, with what it would have awaited
-  task_record* batch = nullptr;         // what runs after this in the same turn, linked; null: nothing
+  // What each step touches: one line of the cache.
+  task_record* task = nullptr;     // null: no task, or outside of run()
+  int budget = 0;                  // calls of coroutines and immediate awaits left before the task must queue again
+  bool loop_wanted = true;         // it has something to do before the next batch begins
+  bool ended = false;              // the running task has, and the loop has not seen to that yet
+  bool time_is_stale = true;       // the loop's time is that of an earlier turn
+  bool dropping = false;           // a task that never began is being destroyed, with what it would have awaited
+  task_record* batch = nullptr;    // what runs after this in the same turn, linked; null: nothing
+  ready_queue ready;               // the tasks of the next turn
+  std::int64_t now = 0;            // the loop's time, for dumps
+  std::uintptr_t lowest_step = 0;  // a stack in use further down than here goes back to the loop before the next task,
+  std::uintptr_t lowest_return = 0;  // and further down than here before the caller of a coroutine that ends
+
   task_record* behind_ended = nullptr;  // the batch, while `ended`
-  ready_queue ready;                    // the tasks of the next turn
   letter_boxes boxes;                   // of the loop
   std::uint64_t turns = 0;              // that have begun
-  std::int64_t now = 0;                 // the loop's time, for dumps
 
-  // Where the stack is used further down than here, the thread goes back to the loop before it goes on: in the caller of
-  // a coroutine that ends, and in the next task.
-  std::uintptr_t lowest_return = 0;
-  std::uintptr_t lowest_step = 0;
-
-  /// Begins a turn in which the loop has nothing to do but to let its batch run. False: there is something, or no batch.
+  /// Begins a turn in which the loop has nothing to do but to let its batch run. False: it has, or there is no batch.
   bool begin_short_turn() noexcept {
     if (ended || loop_wanted || turns % turns_a_reading == 0 || ready.empty() || !boxes.empty()) return false;
     ++turns;

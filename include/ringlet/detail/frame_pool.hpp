@@ -9,8 +9,8 @@
 
 namespace ringlet::detail {
 
-/// Free blocks of one thread, in classes of 64 bytes up to 2 KiB. Larger blocks are not kept, and of each class not more
-/// than 1 MiB.
+/// Free blocks of one thread, in classes of 64 bytes up to 2 KiB. Larger blocks are not kept, and of each class not
+/// more than 1 MiB.
 class frame_pool {
  public:
   constexpr frame_pool() noexcept {

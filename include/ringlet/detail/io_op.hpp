@@ -50,8 +50,7 @@ class io_op : public wait, public list_links {
 
  protected:
   explicit io_op(const io_request& request) noexcept : request_(request) {}
-  io_op(const io_op& other) noexcept
-      : wait(other), list_links(), request_(other.request_), wanted_(other.wanted_) {
+  io_op(const io_op& other) noexcept : wait(other), list_links(), request_(other.request_), wanted_(other.wanted_) {
     RINGLET_CHECK(other.state_ == state::idle, "an operation was moved while it was in flight");
   }
   ~io_op() { RINGLET_CHECK(!in_flight(), "an operation was destroyed while the kernel had it"); }
@@ -125,9 +124,9 @@ class io_op : public wait, public list_links {
   bool is_early_end(int result) const noexcept;
   void repeat(int result) noexcept;
 
-  int result_ = 0;       // negative: -errno
+  int result_ = 0;            // negative: -errno
   std::uint32_t wanted_ = 0;  // a result of so much is all of it
-  int abort_error_ = 0;  // 0: not aborted
+  int abort_error_ = 0;       // 0: not aborted
   state state_ = state::idle;
   bool polling_ = false;      // waits for readiness first, then asks again
   bool with_kernel_ = false;  // started, and its last completion is still to come

@@ -27,8 +27,8 @@ class mailbox {
   /// Everything pushed so far, oldest first. threads: the loop's.
   remote_work* take_all() noexcept { return work_.take_all(); }
 
-  /// Holds null while it is empty, for who looks again and again. threads: the loop's.
-  const std::atomic<remote_work*>& top() const noexcept { return work_.top(); }
+  /// Holds null while it is empty, for who looks again and again, by an atomic load. threads: the loop's.
+  remote_work* const& place_of_top() const noexcept { return work_.place_of_top(); }
 
   bool empty() const noexcept { return work_.empty(); }
 

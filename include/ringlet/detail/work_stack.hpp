@@ -17,10 +17,10 @@ class work_stack {
   bool push(remote_work& work) noexcept;
 
   /// False also when the stack is closed. threads: any.
-  bool empty() const noexcept { return top_.load(std::memory_order_seq_cst) == nullptr; }
+  bool empty() const noexcept { return top().load(std::memory_order_seq_cst) == nullptr; }
 
-  /// Holds null while the stack is empty. threads: any.
-  const std::atomic<remote_work*>& top() const noexcept { return top_; }
+  /// Holds null while the stack is empty, for who looks again and again, by an atomic load. threads: any.
+  remote_work* const& place_of_top() const noexcept { return top_; }
 
   /// Everything pushed so far, oldest first; null: nothing, also when the stack is closed.
   remote_work* take_all() noexcept;
@@ -32,7 +32,9 @@ class work_stack {
   static remote_work* closed() noexcept;
   static remote_work* reverse(remote_work* newest) noexcept;
 
-  std::atomic<remote_work*> top_{nullptr};  // null: empty; closed(): nobody takes any more; else the newest
+  std::atomic_ref<remote_work*> top() const noexcept { return std::atomic_ref(top_); }
+
+  mutable remote_work* top_ = nullptr;  // null: empty; closed(): nobody takes any more; else the newest
 };
 
 }  // namespace ringlet::detail
