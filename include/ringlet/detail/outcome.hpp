@@ -126,12 +126,12 @@ class outcome {
       destroy_error(error_);
   }
 
-  // What is moved from stays, without its contents, until it is destroyed.
   void take_over(outcome& other) {
     if (other.state_ == state::value) ::new (static_cast<void*>(&value_)) stored<T>(std::move(other.value_));
     if (other.state_ == state::error) [[unlikely]]
       ::new (static_cast<void*>(&error_)) std::exception_ptr(std::move(other.error_));
     state_ = other.state_;
+    other.reset();
   }
 
   union {
