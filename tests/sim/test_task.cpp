@@ -237,7 +237,7 @@ TEST_CASE("task: a task that awaits only what is ready lets others have their tu
       });
       co_return;
     });
-    CHECK(turns_of_other > 50);  // two transfers an await, and 128 a step
+    CHECK(turns_of_other > 50);  // 128 calls a step
   });
 }
 
