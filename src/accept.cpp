@@ -43,7 +43,7 @@ class acceptor final : public inflow {
   unique_fd take();
 
  private:
-  bool has_something() noexcept override { return !accepted_.empty() || failure_ != 0; }
+  bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
   bool store(int result, buffer*) noexcept override;
   void drop_all() noexcept override;
   void note_failure(int error) noexcept override;

@@ -46,7 +46,7 @@ void inflow::disarm() noexcept {
 void inflow::begin(visit& v) noexcept {
   visitor_ = &v;
   attend(true);
-  v.wait_here();
+  v.stage_ = visit::stage::waiting;
   if (v.found_) return wake_visitor();  // Why possible: the task has had its share, and lets others run
   if (!armed()) arm();
 }
@@ -54,18 +54,6 @@ void inflow::begin(visit& v) noexcept {
 void inflow::wake_visitor() noexcept {
   visitor_->stage_ = visit::stage::woken;
   this_loop().wake(*visitor_->waiter());
-}
-
-std::coroutine_handle<> inflow::go_on() noexcept {
-  visit& v = *visitor_;
-  if (has_something()) return v.here_;
-  if (cancel_requested()) {
-    v.end_cancelled();
-    return v.here_;
-  }
-  v.wait_here();
-  if (!armed()) arm();
-  return next_step();
 }
 
 void inflow::release(visit& v) noexcept {
@@ -77,7 +65,6 @@ void inflow::release(visit& v) noexcept {
 // Also one that was woken: what it was woken for is dropped, and the socket may be gone when its task goes on.
 void inflow::turn_away() noexcept {
   visit& v = *visitor_;
-  divert(v.here_);
   if (awaited()) this_loop().wake(*v.waiter());
   release(v);
   v.refused_ = EBADF;
@@ -121,8 +108,9 @@ bool inflow::visit::await_ready() noexcept {
 
 void inflow::visit::cancel() noexcept {
   if (stage_ != stage::waiting) return;  // it is over
+  cancelled_ = true;
   this_loop().wake(*waiter());
-  end_cancelled();
+  leave();
 }
 
 wait_text inflow::visit::describe() const noexcept {

@@ -52,7 +52,7 @@ endpoint peer_name(int fd) {
 // --- connect
 
 connect_op::connect_op(const endpoint& to, unique_fd unconnected)
-    : connect_op(to, socket_owner(std::move(unconnected), to.is_unix() ? medium::socket : medium::tcp)) {}
+    : connect_op(to, socket_owner(std::move(unconnected))) {}
 
 connect_op::connect_op(const endpoint& to, socket_owner s)
     : stream_op(*s, direction::out, {io_code::connect, s->fd(), nullptr, 0, to.size(), 0}),

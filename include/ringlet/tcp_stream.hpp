@@ -13,8 +13,7 @@ namespace ringlet {
 class tcp_stream : public socket_stream {
  public:
   /// Takes over a connected socket.
-  explicit tcp_stream(unique_fd connected)
-      : socket_stream(detail::socket_owner(std::move(connected), detail::medium::tcp)) {}
+  explicit tcp_stream(unique_fd connected) : socket_stream(std::move(connected)) {}
 
   /// Connects to an address. errors: os_error, "connect 127.0.0.1:80: connection refused"; nothing stays open. Where
   /// no socket can be made, it comes from the call itself, before the await.

@@ -47,10 +47,6 @@ task<connection> connect_pair() {
   co_return connection{std::move(client), std::move(server)};
 }
 
-void put(const tcp_stream& into, std::string_view text) {
-  REQUIRE(::send(into.fd(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-}
-
 task<> expect_text(socket_stream& from, std::string expected) {
   std::vector<char> buffer(expected.size() + 64);
   const std::size_t got = co_await from.read_some(std::as_writable_bytes(std::span(buffer)));

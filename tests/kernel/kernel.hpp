@@ -102,9 +102,6 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-/// Sends by a call of its own, without the loop.
-void put(const tcp_stream& into, std::string_view text);
-
 /// What is read at once must be this; empty is the end of the stream.
 task<> expect_text(socket_stream& from, std::string expected);
 

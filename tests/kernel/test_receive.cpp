@@ -63,6 +63,10 @@ task<> ping(socket_stream& client, int rounds) {
   }
 }
 
+void put(const tcp_stream& into, std::string_view text) {
+  REQUIRE(::send(into.fd(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+}
+
 /// More open descriptors for the length of a test; false when that is not allowed.
 class descriptor_limit {
  public:
@@ -233,6 +237,53 @@ TEST_CASE("receive: five hundred connections get data at the same moment, more t
       int wrong = 0;
       for (std::size_t i = 0; i < all.size(); ++i) wrong += got[i] != std::to_string(i) ? 1 : 0;
       CHECK(wrong == 0);
+    }
+  });
+}
+
+namespace {
+
+/// Submissions that so many small messages cost their receiver.
+task<std::uint64_t> submissions_of(connection& ends, int messages) {
+  const std::uint64_t before = this_scheduler().stats().sqes;
+  for (int count = 0; count < messages; ++count) {
+    put(ends.client, "small");
+    const chunk received = co_await ends.server.receive();
+    CHECK(received.text() == "small");
+  }
+  co_return this_scheduler().stats().sqes - before;
+}
+
+/// The most that a receive gave of so many bytes that were there already.
+task<std::size_t> largest_of(connection& ends, std::size_t size) {
+  std::size_t largest = 0;
+  co_await with_nursery([&](nursery& n) -> task<> {
+    const std::string all = pattern(size);
+    n.spawn([&]() -> task<> { co_await ends.client.write_all(all); });
+    checked_bytes received;
+    while (received.count() < size) {
+      const chunk some = co_await ends.server.receive();
+      received.add(some);
+      largest = std::max(largest, some.size());
+    }
+    CHECK(received.wrong() == 0);
+  });
+  co_return largest;
+}
+
+}  // namespace
+
+TEST_CASE("receive: a stream moves to large reads when a lot comes, and back to one request for all small messages") {
+  if (plain_path()) return kit::skip("the plain path reads everything alike");
+  in_time([]() -> task<> {
+    connection ends = co_await connect_pair();
+    for (int round = 0; round < 3; ++round) {
+      INFO("round " << round);
+      co_await submissions_of(ends, 20);
+      const std::uint64_t small_ones = co_await submissions_of(ends, 100);
+      CHECK(small_ones == 0);
+      const std::size_t largest = co_await largest_of(ends, 4 << 20);
+      CHECK(largest > 16 * 1024);
     }
   });
 }

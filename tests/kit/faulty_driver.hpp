@@ -14,8 +14,6 @@
 #include <optional>
 #include <vector>
 
-#include <poll.h>
-
 namespace kit {
 
 /// Carries everything out on a ring, but not as smoothly: transfers are cut short, operations are interrupted or told
@@ -69,14 +67,11 @@ class faulty_driver final : public ringlet::detail::io_driver {
   void close(int fd) noexcept override { ring_.close(fd); }
   bool multishot() noexcept override { return ring_.multishot(); }
 
-  // Why never EAGAIN for what comes from a socket: nothing would tell of that once more.
+  // Why never EAGAIN for what comes from a socket: it is asked only once the socket was found readable.
   int try_now(const io_request& what) noexcept override {
     const bool may_refuse = what.code != io_code::receive && draw_.one_in(4);
     if (may_refuse) ++faults_.refused;
-    const int done = may_refuse ? -EAGAIN : ring_.try_now(shortened(what));
-    const bool cut_short = done > 0 && static_cast<std::uint32_t>(done) < what.length;
-    if (cut_short) tell_of_the_rest(what.fd);
-    return done;
+    return may_refuse ? -EAGAIN : ring_.try_now(shortened(what));
   }
 
   void wait(ringlet::time_point deadline) noexcept override {
@@ -145,12 +140,6 @@ class faulty_driver final : public ringlet::detail::io_driver {
       }
     }
 
-    /// As if something were to be read, if that is what it is asked to tell, once and again.
-    void report_readable(int fd) noexcept {
-      const bool may_report = request_.code == io_code::poll_many && request_.fd == fd && in_flight() && !ends_early_;
-      if (may_report) complete(POLLIN, nullptr, true);
-    }
-
     /// Gives on what is held; false when more is to come.
     bool pass_on() noexcept {
       while (!held_.empty()) {
@@ -193,11 +182,6 @@ class faulty_driver final : public ringlet::detail::io_driver {
     if (most < what.length) ++faults_.shortened;
     what.length = static_cast<std::uint32_t>(std::min<std::uint64_t>(what.length, most));
     return what;
-  }
-
-  /// What was not read because of us is told of as if it came only now.
-  void tell_of_the_rest(int fd) noexcept {
-    for (const auto& p : proxies_) p->report_readable(fd);
   }
 
   /// As a fault_plan's interruptions.

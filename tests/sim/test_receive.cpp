@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -26,18 +25,6 @@ task<std::string> receive_all(socket_stream& from) {
   std::string all;
   while (const chunk received = co_await from.receive()) all += received.text();
   co_return all;
-}
-
-/// From here on `to` reads large pieces, as long as they do not become small.
-task<> fall_behind(socket_stream& from, socket_stream& to) {
-  const std::string large = pattern(50'000);
-  co_await from.write_all(large);
-  std::string got;
-  while (got.size() < large.size()) {
-    const chunk received = co_await to.receive();
-    got += received.text();
-  }
-  CHECK(got == large);
 }
 
 }  // namespace
@@ -364,128 +351,5 @@ TEST_CASE("receive: an error is told once, whichever way it is asked for") {
     auto after = co_await as_result(b.receive());
     REQUIRE(after.has_value());
     CHECK(after->empty());
-  });
-}
-
-TEST_CASE("receive: one request tells of everything that comes to a stream that reads large pieces") {
-  kit::in_every_order([](simulation& world) -> task<> {
-    auto [a, b] = world.connection();
-    for (int round = 0; round < 10; ++round) co_await fall_behind(a, b);
-    CHECK(world.asked(operation::poll_many) == 1);
-    CHECK(world.asked(operation::receive_many) == 1);
-  });
-}
-
-namespace {
-
-// Each is told of 2 ms after it was written. So the second one may be read with the first, and told of after that.
-task<> write_two(socket_stream& to) {
-  co_await sleep_for(10ms);
-  co_await to.write_all("1");
-  co_await to.write_all("2");
-}
-
-task<> receive_two(socket_stream& from, std::string& into) {
-  for (std::size_t got = 0; got < 2;) {
-    const chunk received = co_await from.receive();
-    got += received.size();
-    into += received.text();
-    into += '|';
-  }
-}
-
-}  // namespace
-
-TEST_CASE("receive: a reader that is woken for what it has read already waits on") {
-  std::set<std::string> seen;
-  kit::in_every_order(fault_plan().delay(2ms), [&seen](simulation& world) -> task<> {
-    auto [a, b] = world.connection();
-    co_await fall_behind(a, b);
-    std::string got;
-    co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        co_await receive_two(b, got);
-        const chunk third = co_await b.receive();
-        CHECK(third.text() == "3");
-      });
-      co_await write_two(a);
-      co_await sleep_for(10ms);
-      co_await a.write_all("3");
-    });
-    seen.insert(got);
-  });
-  CHECK(seen.count("12|") == 1);
-}
-
-TEST_CASE("receive: a reader that was woken for nothing can be cancelled, and loses nothing") {
-  kit::in_every_order(fault_plan().delay(2ms), [](simulation& world) -> task<> {
-    auto [a, b] = world.connection();
-    co_await fall_behind(a, b);
-    std::string got;
-    co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        co_await receive_two(b, got);
-        const auto nothing = co_await move_on_after(5ms, b.receive());
-        CHECK_FALSE(nothing.has_value());
-      });
-      co_await write_two(a);
-    });
-    co_await a.write_all("3");
-    const chunk third = co_await b.receive();
-    CHECK(third.text() == "3");
-  });
-}
-
-TEST_CASE("receive: a stream that reads large pieces may be closed, and may go, when its reader was woken") {
-  for (const bool closes : {true, false}) {
-    kit::in_every_order([closes](simulation& world) -> task<> {
-      auto [a, b] = world.connection();
-      co_await fall_behind(a, b);
-      std::optional<tcp_stream> receiving = std::move(b);
-      std::optional<std::string> got;
-      int error = 0;
-      co_await with_nursery([&](nursery& n) -> task<> {
-        n.spawn([&]() -> task<> {
-          auto received = co_await as_result(receiving->receive());
-          if (received) {
-            got = received->text();
-          } else {
-            error = received.error().value();
-          }
-        });
-        co_await settle();
-        co_await a.write_all("x");
-        if (closes) co_await receiving->close();
-        receiving.reset();
-      });
-      const bool in_good_order = got ? *got == "x" : error == EBADF;
-      CHECK(in_good_order);
-    });
-  }
-}
-
-TEST_CASE("receive: a stream that read large pieces goes back to small ones, and loses nothing on the way") {
-  kit::despite_faults([](simulation& world) -> task<> {
-    auto [a, b] = world.connection();
-    std::string sent;
-    std::string got;
-    co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn([&]() -> task<> {
-        for (int round = 0; round < 3; ++round) {
-          const std::string large = pattern(2'000, sent.size());
-          sent += large;
-          co_await a.write_all(large);
-          for (int message = 0; message < 12; ++message) {
-            co_await sleep_for(1ms);
-            const std::string small = pattern(3, sent.size());
-            sent += small;
-            co_await a.write_all(small);
-          }
-        }
-        co_await a.shutdown_send();
-      });
-      got = co_await receive_all(b);
-    });
-    CHECK(got == sent);
   });
 }

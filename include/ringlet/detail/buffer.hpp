@@ -64,8 +64,7 @@ struct abandon_pool {
 /// Large buffers, made when needed. Why a stack: what was used last is still in the processor's cache.
 class large_buffers final : public buffer_pool {
  public:
-  // Why not 64 KiB: many send just that at a time, and only a read that is not full tells that there is no more.
-  static constexpr std::uint32_t capacity = 68 * 1024;
+  static constexpr std::uint32_t capacity = 64 * 1024;
 
   /// errors: std::bad_alloc.
   buffer& take();
@@ -73,7 +72,7 @@ class large_buffers final : public buffer_pool {
  private:
   struct large_buffer : buffer {
     using buffer::buffer;
-    alignas(4096) std::byte memory[capacity];
+    std::byte memory[capacity];
   };
 
   ~large_buffers() override;

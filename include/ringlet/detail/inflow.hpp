@@ -22,8 +22,7 @@ class inflow : public io_op, private background {
     bool await_ready() noexcept;
     template <class Promise>
     void await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      here_ = here;
-      leaf_ = promise_of(here);
+      park(here, *this);
       flow_->begin(*this);
     }
     bool await_cancelled() const noexcept { return cancelled_; }
@@ -56,23 +55,13 @@ class inflow : public io_op, private background {
       woken,  // something is there, and nobody else gets it before the task has gone on
     };
 
-    void wait_here() noexcept {
-      current.task->park(here_, leaf_, *this);
-      stage_ = stage::waiting;
-    }
-    void end_cancelled() noexcept {
-      cancelled_ = true;
-      leave();
-    }
     void leave() noexcept {
       if (stage_ != stage::outside) flow_->release(*this);
     }
     [[noreturn]] void throw_end() const;
 
-    inflow* flow_;                  // null: it was closed meanwhile, and may be gone
-    std::coroutine_handle<> here_;  // what goes on after the wait
-    promise_base* leaf_ = nullptr;  // of the same, for the task's record
-    int refused_ = 0;               // 0, or why there was nothing to wait for: EBADF, EBUSY
+    inflow* flow_;     // null: it was closed meanwhile, and may be gone
+    int refused_ = 0;  // 0, or why there was nothing to wait for: EBADF, EBUSY
     stage stage_ = stage::outside;
     bool found_ = false;  // there was something before the wait began
     bool cancelled_ = false;
@@ -111,21 +100,13 @@ class inflow : public io_op, private background {
       : io_op(request), owner_(&owner), verb_(verb) {}
 
   socket& owner() const noexcept { return *owner_; }
-
-  /// Lets the task that waits go on elsewhere first, where it calls go_on().
-  void divert(std::coroutine_handle<> there) noexcept { visitor_->waiter()->suspend_at(there, visitor_->leaf_); }
-
-  /// The end of a diversion, for an await_suspend: gives what the thread goes on with. When there is nothing after all,
-  /// the task waits once more.
-  std::coroutine_handle<> go_on() noexcept;
   os_error make_error(int error) const final { return os_error(verb_, std::to_string(request_.fd), error); }
 
  private:
   /// Sets what is asked for next.
   virtual void prepare() noexcept = 0;
 
-  /// True: there is something to take. May fetch it for that.
-  virtual bool has_something() noexcept = 0;
+  virtual bool has_something() const noexcept = 0;
   /// True: there is something to take now.
   virtual bool store(int result, buffer* filled) noexcept = 0;
   virtual void drop_all() noexcept = 0;

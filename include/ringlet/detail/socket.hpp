@@ -15,7 +15,7 @@ namespace ringlet::detail {
 enum class direction : std::uint8_t { in, out };
 
 /// What a descriptor stands for, and so by which operations bytes get in and out.
-enum class medium : std::uint8_t { socket, tcp, pipe };
+enum class medium : std::uint8_t { socket, pipe };
 
 /// What a stream or listener is behind its handle. It has a fixed address, so the handle may move during an await, and
 /// references to it may outlive the handle; the descriptor is closed when the handle goes.
@@ -29,7 +29,6 @@ class socket : public counted<socket> {
 
   int fd() const noexcept { return fd_.get(); }
   bool is_pipe() const noexcept { return medium_ == medium::pipe; }
-  bool is_tcp() const noexcept { return medium_ == medium::tcp; }
   bool closed() const noexcept { return closing_ || !fd_; }
 
   /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
