@@ -202,9 +202,31 @@ const stackful::stack_jump stackful::leave_ =
 
 // --- fiber_base
 
+/// How far down the stack may be in use, while the thread is on a fiber's. Why: what a fiber goes on with when it
+/// suspends goes on on this stack here; and no coroutine that runs on the fiber's stack shall go on there for long.
+class limits_of_fiber {
+ public:
+  limits_of_fiber() noexcept : step_(current.lowest_step), return_(current.lowest_return) {
+    current.lowest_step = stack_address() > step_ ? 0 : execution::nowhere;
+    current.lowest_return = execution::nowhere;
+  }
+  limits_of_fiber(const limits_of_fiber&) = delete;
+  limits_of_fiber& operator=(const limits_of_fiber&) = delete;
+  ~limits_of_fiber() {
+    current.lowest_step = step_;
+    current.lowest_return = return_;
+  }
+
+ private:
+  std::uintptr_t step_;
+  std::uintptr_t return_;
+};
+
 /// The wait of the stand-in: begins with running the function, and lasts as long as what that awaits.
 class fiber_base::turn {
  public:
+  static constexpr bool is_own = true;
+
   explicit turn(fiber_base& fiber) noexcept : fiber_(fiber) {}
   bool await_ready() const noexcept { return false; }
   // Why flat: a return after the jumps would be mispredicted.
@@ -212,9 +234,8 @@ class fiber_base::turn {
       std::coroutine_handle<task<>::promise_type> stand_in) noexcept {
     fiber_.stand_in_ = stand_in;
     fiber_.note_running();
-    current.lowest_step = stack_address() > current.lowest_step ? 0 : std::numeric_limits<std::uintptr_t>::max();
+    const limits_of_fiber limits;
     fiber_.resume();
-    current.lowest_step = this_loop().lowest_step();
     return std::exchange(current_fiber, nullptr)->next_;  // Why not fiber_: it may have passed on to another one
   }
   void await_resume() const noexcept {}

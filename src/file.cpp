@@ -56,7 +56,7 @@ file_transfer::file_transfer(io_code code, int fd, std::uint64_t place, const vo
       size_(size),
       place_(place),
       done_(done) {
-  wants(no_limit);
+  ask_below(any_result);
 }
 
 // Why the check: the largest places are no places, and one of them means the descriptor's own position.

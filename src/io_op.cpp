@@ -42,8 +42,8 @@ bool is_interruption(int result) noexcept {
 void io_op::complete(int result, buffer*, bool) noexcept {
   const bool has_happened = result >= 0 && !polling_;
   if (has_happened) [[likely]] {
-    const bool as_wanted = static_cast<std::uint32_t>(result) >= wanted_;
-    if (as_wanted || !more_to_do(result)) [[likely]] {
+    const bool enough = static_cast<std::uint32_t>(result) >= asked_below_;
+    if (enough || !more_to_do(result)) [[likely]] {
       end_with(result);
     } else if (!cancelling()) {
       return submit();

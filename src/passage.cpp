@@ -10,7 +10,7 @@ namespace ringlet::detail {
 
 passage::passage(socket& s, direction way) noexcept : stream_op(s, way, {io_code::poll, s.fd()}) {
   request_.flags = way == direction::in ? POLLIN : POLLOUT;
-  wants(no_limit);
+  ask_below(any_result);
 }
 
 bool passage::more_to_do(int) noexcept {

@@ -7,7 +7,6 @@
 #include "dump.hpp"
 #include "threads.hpp"
 
-#include <limits>
 #include <vector>
 
 namespace ringlet {
@@ -16,8 +15,6 @@ namespace {
 // How much of the stack steps may use that follow each other without a return to the loop. Why little: nobody knows how
 // much there is, and a return costs little.
 constexpr std::uintptr_t stack_of_steps = 32 * 1024;
-
-constexpr std::uintptr_t nowhere = std::numeric_limits<std::uintptr_t>::max();
 
 }  // namespace
 
@@ -52,6 +49,7 @@ void scheduler::run_batch() noexcept {
 
 // Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
 void scheduler::run_steps() noexcept {
+  current.lowest_step = current.lowest_return;
   current.begin_step().resume();
   end_steps();
 }
@@ -63,6 +61,7 @@ void scheduler::run_watched_step() noexcept {
 }
 
 void scheduler::run_single_step() noexcept {
+  current.lowest_step = detail::execution::nowhere;
   const std::coroutine_handle<> first = current.begin_step();
   current.budget = budget_;
   first.resume();
@@ -74,11 +73,7 @@ void scheduler::observe_steps(detail::step_observer* o) noexcept {
   observer_ = o;
   budget_ = o != nullptr ? 0 : detail::step_budget;
   watched_ = on_stall_ || o != nullptr;
-  current.lowest_step = lowest_step();
-}
-
-std::uintptr_t scheduler::lowest_step() const noexcept {
-  return watched_ ? nowhere : current.lowest_return;
+  if (watched_) current.lowest_step = detail::execution::nowhere;
 }
 
 // Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.
@@ -95,9 +90,7 @@ void scheduler::run_timed_step() noexcept {
 // The last of them may have been a task's last.
 void scheduler::end_steps() noexcept {
   task_record& last = *std::exchange(current.task, nullptr);
-  if (!last.over()) return;
-  if (std::exchange(current.ended, false)) current.batch = current.behind_ended;
-  retire(last);
+  if (last.over()) retire(last);
 }
 
 void scheduler::retire(task_record& task) noexcept {
@@ -136,7 +129,6 @@ void scheduler::break_deadlock() {
 void scheduler::run(task_record& root) {
   root_ = &root;
   current.lowest_return = detail::stack_address() - stack_of_steps;
-  current.lowest_step = lowest_step();
   while (live_ != 0) turn();
   close_mailbox();
   root_ = nullptr;

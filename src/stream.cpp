@@ -49,7 +49,7 @@ whole_transfer::whole_transfer(socket& s, direction way, const void* buffer, std
       size_(size),
       done_(done) {
   const bool one_can_do = done == nullptr && request_.length == size;
-  wants(one_can_do ? request_.length : no_limit);
+  ask_below(one_can_do ? request_.length : any_result);
 }
 
 // Why: what is large is in the cache now, and will not be when the ring comes to it.

@@ -90,7 +90,7 @@ class thread_pool_queue {
 
   std::mutex mutex_;  // guards all below
   std::condition_variable work_came_;
-  intrusive_list<pool_job> jobs_;  // have not begun: the oldest have a place in the queue, the others wait for one
+  intrusive_list<pool_job> jobs_;  // have not begun
   std::size_t not_begun_ = 0;      // those in the list
   std::size_t limit_;
   std::size_t asleep_ = 0;    // workers

@@ -38,7 +38,7 @@ class [[nodiscard]] result_awaiter {
       return suspend_on(inner_.get(), here);
     } catch (const std::system_error& e) {
       early_error_ = e.code();
-      return here;
+      return transfer(here);
     }
   }
 

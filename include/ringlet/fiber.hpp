@@ -81,7 +81,7 @@ inline void fiber_base::note_running() noexcept {
 /// Where the next task waits in a fiber, too, there is no need to go by way of the scheduler's stack.
 inline void fiber_base::leave_for(std::coroutine_handle<> next) noexcept {
   fiber_base* const other = current.task->fiber();
-  if (other != nullptr && next == other->stand_in_) {
+  if (other != nullptr && next == other->stand_in_ && !other->finished()) {
     other->note_running();
     pass_on_to(*other);
   } else {

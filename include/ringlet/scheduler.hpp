@@ -213,9 +213,6 @@ class scheduler {
   /// suspends, also one that is over at once. One observer at a time. lifetime: of `o`, until the next call.
   void observe_steps(detail::step_observer* o) noexcept;
 
-  /// Where on the loop's stack one step may still begin another one; compare with detail::stack_address().
-  std::uintptr_t lowest_step() const noexcept;
-
   /// Somebody may hold a reference to this loop in another thread.
   void mark_exposed() noexcept { exposed_ = true; }
 

@@ -83,7 +83,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
     return stream_op::await_ready() || (size_ >= large && within_budget() && sent_at_once());
   }
   void await_resume() const {
-    if (!has_what_it_wants()) [[unlikely]]
+    if (!has_enough()) [[unlikely]]
       check_end();
   }
 

@@ -1,5 +1,6 @@
 // Tests of ringlet/fiber.hpp.
 #include "kit/counted.hpp"
+#include "kit/nests.hpp"
 #include "kit/sim.hpp"
 #include "kit/tasks.hpp"
 
@@ -547,4 +548,60 @@ TEST_CASE("fiber: a hundred thousand after one another, a hundred at a time, nee
     CHECK(ended == rounds * at_once);
     CHECK(this_scheduler().stats().most_fibers == at_once);
   });
+}
+
+TEST_CASE("fiber: one may end at any point of its budget, and others go on behind it") {
+  for (int awaits = 0; awaits < 140; ++awaits) {
+    bool first_ended = false, second_ended = false;
+    run([&]() -> task<> {
+      event set;
+      set.set();
+      const auto first = [&] {
+        await(yield_now());
+        for (int i = 0; i < awaits; ++i) await(set.wait());
+        first_ended = true;
+      };
+      const auto second = [&] {
+        for (int i = 0; i < 20; ++i) await(yield_now());
+        second_ended = true;
+      };
+      const auto body = [&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> { co_await in_fiber(std::ref(first)); });
+        n.spawn([&]() -> task<> {
+          co_await yield_now();
+          co_await in_fiber(std::ref(second));
+        });
+        co_return;
+      };
+      co_await with_nursery(body);
+    });
+    REQUIRE(first_ended);
+    REQUIRE(second_ended);
+  }
+}
+
+TEST_CASE("fiber: a coroutine that runs inside of await_suspend leaves a fiber's stack alone, beside many tasks") {
+  constexpr int tasks = 3000, rounds = 20;
+  int yields = 0;
+  run([&]() -> task<> {
+    event e;
+    const auto waits = [&] {
+      auto nested = kit::wait_nested(e);
+      await(nested);
+    };
+    const auto yields_on = [&yields]() -> task<> {
+      for (int i = 0; i < rounds; ++i) {
+        co_await yield_now();
+        ++yields;
+      }
+    };
+    const auto body = [&](nursery& n) -> task<> {
+      for (int i = 0; i < tasks; ++i) n.spawn(std::ref(yields_on));
+      n.spawn([&]() -> task<> { co_await in_fiber(std::ref(waits)); });
+      for (int i = 0; i < rounds; ++i) co_await yield_now();
+      e.set();
+    };
+    co_await with_nursery(body);
+  });
+  CHECK(yields == tasks * rounds);
 }

@@ -2,8 +2,9 @@
 // Why without in_time(): where a timer is set, the loop has its say in each turn.
 #include "kernel.hpp"
 
+#include "kit/nests.hpp"
+
 #include <array>
-#include <optional>
 #include <thread>
 
 using namespace kernel;
@@ -158,5 +159,38 @@ TEST_CASE("short turns: tasks that begin and end in them are joined in order") {
       }
     };
     co_await with_nursery(body);
+  });
+}
+
+TEST_CASE("short turns: none begins inside of an await_suspend that runs coroutines") {
+  run([]() -> task<> {
+    event first_may, second_may, third_may;
+    int ended = 0;
+    const auto first = [&]() -> task<> {
+      const std::uint64_t me = detail::current.task->id();
+      co_await kit::wait_nested(first_may);
+      CHECK(detail::current.task->id() == me);
+      third_may.set();
+      ++ended;
+    };
+    const auto second = [&]() -> task<> {
+      co_await kit::wait_nested(second_may);
+      ++ended;
+    };
+    const auto third = [&]() -> task<> {
+      first_may.set();
+      co_await yield_now();
+      co_await third_may.wait();
+      ++ended;
+      second_may.set();
+    };
+    const auto body = [&](nursery& n) -> task<> {
+      n.spawn(first);
+      n.spawn(second);
+      n.spawn(third);
+      co_return;
+    };
+    co_await with_nursery(body);
+    CHECK(ended == 3);
   });
 }

@@ -5,6 +5,7 @@
 #include <ringlet/event.hpp>
 #include <ringlet/mutex.hpp>
 #include <ringlet/nursery.hpp>
+#include <ringlet/sleep.hpp>
 #include <ringlet/timeout.hpp>
 
 #include <array>
@@ -31,6 +32,13 @@ task<> throws_something_else() {
   throw std::out_of_range("no system error");
   co_return;
 }
+
+/// An awaiter that fails when it is to wait.
+struct refuses_to_wait {
+  bool await_ready() { return false; }
+  void await_suspend(std::coroutine_handle<>) { throw os_error("wait", 7, EBUSY); }
+  void await_resume() {}
+};
 
 }  // namespace
 
@@ -116,5 +124,24 @@ TEST_CASE("as_result: what an operation takes for success is success") {
     co_await b.close();
     const auto shut = co_await as_result(a.shutdown_send());  // the peer has gone: no error
     CHECK(shut.has_value());
+  });
+}
+
+TEST_CASE("as_result: awaits that fail before they wait leave the others their turns") {
+  kit::in_every_order([](simulation&) -> task<> {
+    int turns_of_other = 0;
+    bool over = false;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> {
+        for (; !over; ++turns_of_other) co_await yield_now();
+      });
+      co_await yield_now();
+      for (int i = 0; i < 10'000; ++i) {
+        const auto refused = co_await as_result(refuses_to_wait());
+        REQUIRE_FALSE(refused);
+      }
+      over = true;
+    });
+    CHECK(turns_of_other > 50);  // 128 awaits a step
   });
 }

@@ -16,6 +16,19 @@
 using namespace ringlet;
 using namespace std::chrono_literals;
 
+TEST_CASE("semaphore: an awaiter that was cancelled once can be awaited again") {
+  kit::in_every_order([](simulation&) -> task<> {
+    semaphore s(0);
+    auto permit = s.acquire();
+    const auto take = [&]() -> task<> { co_await permit; };
+    const bool in_time = co_await move_on_after(1ms, take());
+    CHECK_FALSE(in_time);
+    s.release();
+    co_await permit;
+    CHECK(s.available() == 0);
+  });
+}
+
 TEST_CASE("semaphore: lets as many in as it has permits") {
   kit::in_every_order([](simulation&) -> task<> {
     semaphore s(3);

@@ -1,5 +1,6 @@
 // Tests of ringlet/task.hpp.
 #include "kit/counted.hpp"
+#include "kit/nests.hpp"
 #include "kit/sim.hpp"
 
 #include <ringlet/event.hpp>
@@ -13,6 +14,7 @@
 
 using namespace ringlet;
 using namespace std::chrono_literals;
+using kit::wait_nested;
 
 namespace {
 
@@ -74,49 +76,6 @@ struct comes_back_by_handle {
   std::coroutine_handle<> await_suspend(std::coroutine_handle<> here) { return here; }
   int await_resume() { return 3; }
 };
-
-// A coroutine of another library, which runs what it awaits inside of await_suspend.
-class nests {
- public:
-  struct promise_type {
-    struct final_awaiter {
-      bool await_ready() noexcept { return false; }
-      void await_suspend(std::coroutine_handle<promise_type> here) noexcept {
-        here.promise().ended = true;
-        if (here.promise().awaited_by) here.promise().awaited_by.resume();
-      }
-      void await_resume() noexcept {}
-    };
-    nests get_return_object() { return nests(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_always initial_suspend() noexcept { return {}; }
-    final_awaiter final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-    std::coroutine_handle<> awaited_by;
-    bool ended = false;
-  };
-
-  nests(const nests&) = delete;
-  nests& operator=(const nests&) = delete;
-  ~nests() { frame_.destroy(); }
-
-  bool await_ready() { return false; }
-  bool await_suspend(std::coroutine_handle<> here) {
-    frame_.resume();
-    if (frame_.promise().ended) return false;
-    frame_.promise().awaited_by = here;
-    return true;
-  }
-  void await_resume() {}
-
- private:
-  explicit nests(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
-  std::coroutine_handle<promise_type> frame_;
-};
-
-nests wait_nested(event& e) {
-  co_await e.wait();
-}
 
 struct needs_an_operator {};
 is_ready operator co_await(needs_an_operator) {
@@ -277,6 +236,26 @@ TEST_CASE("task: awaits coroutines that run inside of await_suspend, while other
     });
     CHECK(went_on == 3);
     CHECK(ended == 3);
+  });
+}
+
+TEST_CASE(
+    "task: one that is cancelled before it begins ends, also behind a coroutine that runs inside of await_suspend") {
+  kit::in_every_order([](simulation&) -> task<> {
+    event e;
+    bool other_ran = false;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await wait_nested(e); });
+      auto never_begins = n.spawn([]() -> task<> { co_return; });
+      n.spawn([&]() -> task<> {
+        other_ran = true;
+        e.set();
+        co_return;
+      });
+      never_begins.cancel();
+      co_return;
+    });
+    CHECK(other_ran);
   });
 }
 

@@ -103,21 +103,47 @@ class awaiter_holder {
   [[no_unique_address]] typename slot<A>::type awaiter_;
 };
 
+/// An awaiter whose await_suspend runs no coroutine, and which goes on at once only by transfer().
+template <class Awaiter>
+concept own_awaiter = reports_cancel<Awaiter> || requires { requires Awaiter::is_own; };
+
+/// While it lives no step begins. Why: an await_suspend of another library may run coroutines. One of them that
+/// suspends ends the step, but who runs it goes on, and still in the name of its own task.
+class no_next_step {
+ public:
+  no_next_step() noexcept : before_(std::exchange(current.lowest_step, execution::nowhere)) {}
+  no_next_step(const no_next_step&) = delete;
+  no_next_step& operator=(const no_next_step&) = delete;
+  ~no_next_step() { current.lowest_step = before_; }
+
+ private:
+  std::uintptr_t before_;
+};
+
+template <class Awaiter, class Promise>
+decltype(auto) call_await_suspend(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
+  if constexpr (own_awaiter<Awaiter>) {
+    return awaiter.await_suspend(here);
+  } else {
+    const no_next_step guard;
+    return awaiter.await_suspend(here);
+  }
+}
+
 /// The awaiter protocol allows three return types of await_suspend; this makes one of them. Who does not say where to
-/// go on has suspended, and so ended the step; to go on at once, which none of ringlet's own do, is a transfer like any
-/// other.
+/// go on has suspended, and so ended the step; to go on at once is a transfer like any other.
 template <class Awaiter, class Promise>
 std::coroutine_handle<> suspend_on(Awaiter& awaiter, std::coroutine_handle<Promise> here) {
   using result = decltype(awaiter.await_suspend(here));
   if constexpr (std::is_void_v<result>) {
-    awaiter.await_suspend(here);
+    call_await_suspend(awaiter, here);
     return next_step();
   } else if constexpr (std::is_same_v<result, bool>) {
-    return awaiter.await_suspend(here) ? next_step() : transfer(here);
-  } else if constexpr (reports_cancel<Awaiter>) {
+    return call_await_suspend(awaiter, here) ? next_step() : transfer(here);
+  } else if constexpr (own_awaiter<Awaiter>) {
     return awaiter.await_suspend(here);
   } else {
-    const std::coroutine_handle<> next = awaiter.await_suspend(here);
+    const std::coroutine_handle<> next = call_await_suspend(awaiter, here);
     return next == here ? transfer(here) : next;
   }
 }
@@ -136,6 +162,7 @@ template <class A>
 class outcome_awaiter {
  public:
   using value_type = await_result<A>;
+  static constexpr bool is_own = true;
 
   template <class B>
   explicit outcome_awaiter(B&& awaitable) : inner_(std::forward<B>(awaitable)) {}
@@ -154,7 +181,7 @@ class outcome_awaiter {
       return suspend_on(inner_.get(), here);
     } catch (...) {
       failed_early_ = std::current_exception();
-      return here;
+      return transfer(here);
     }
   }
   outcome<value_type> await_resume() noexcept {

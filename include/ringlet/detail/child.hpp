@@ -9,7 +9,6 @@
 #include <ringlet/error.hpp>
 #include <ringlet/task.hpp>
 
-#include <optional>
 #include <span>
 #include <string_view>
 #include <tuple>

@@ -7,13 +7,14 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 namespace ringlet::detail {
 
 class remote_work;
 
-/// Tasks that are ready, first in, first out. Why not an intrusive_queue: nothing here asks whether there is one.
+/// Tasks that are ready, first in, first out. Why not an intrusive_queue: to put a task in asks nothing here.
 class ready_queue {
  public:
   /// Empty from now on. Before the first use, and when tasks were left in it.
@@ -75,7 +76,6 @@ struct alignas(64) execution {
   task_record* task = nullptr;     // null: no task, or outside of run()
   int budget = 0;                  // calls of coroutines and immediate awaits left before the task must queue again
   bool loop_wanted = true;         // it has something to do before the next batch begins
-  bool ended = false;              // the running task has, and the loop has not seen to that yet
   bool time_is_stale = true;       // the loop's time is that of an earlier turn
   bool dropping = false;           // a task that never began is being destroyed, with what it would have awaited
   task_record* batch = nullptr;    // what runs after this in the same turn, linked; null: nothing
@@ -84,13 +84,15 @@ struct alignas(64) execution {
   std::uintptr_t lowest_step = 0;  // a stack in use further down than here goes back to the loop before the next task,
   std::uintptr_t lowest_return = 0;  // and further down than here before the caller of a coroutine that ends
 
-  task_record* behind_ended = nullptr;  // the batch, while `ended`
-  letter_boxes boxes;                   // of the loop
-  std::uint64_t turns = 0;              // that have begun
+  letter_boxes boxes;       // of the loop
+  std::uint64_t turns = 0;  // that have begun
+
+  /// Above every stack: as a limit, it lets nothing go on without the loop.
+  static constexpr std::uintptr_t nowhere = std::numeric_limits<std::uintptr_t>::max();
 
   /// Begins a turn in which the loop has nothing to do but to let its batch run. False: it has, or there is no batch.
   bool begin_short_turn() noexcept {
-    if (ended || loop_wanted || turns % turns_a_reading == 0 || ready.empty() || !boxes.empty()) return false;
+    if (loop_wanted || turns % turns_a_reading == 0 || ready.empty() || !boxes.empty()) return false;
     ++turns;
     time_is_stale = true;
     batch = ready.take_all();
@@ -106,11 +108,7 @@ struct alignas(64) execution {
   }
 
   /// The running task's outermost coroutine has ended. The loop sees to that before anything else begins.
-  void end_task() noexcept {
-    task->progress_ = task_record::progress::finished;
-    behind_ended = std::exchange(batch, nullptr);
-    ended = true;
-  }
+  void end_task() noexcept { task->progress_ = task_record::progress::finished; }
 };
 
 inline constinit thread_local execution current;

@@ -50,7 +50,8 @@ class io_op : public wait, public list_links {
 
  protected:
   explicit io_op(const io_request& request) noexcept : request_(request) {}
-  io_op(const io_op& other) noexcept : wait(other), list_links(), request_(other.request_), wanted_(other.wanted_) {
+  io_op(const io_op& other) noexcept
+      : wait(other), list_links(), request_(other.request_), asked_below_(other.asked_below_) {
     RINGLET_CHECK(other.state_ == state::idle, "an operation was moved while it was in flight");
   }
   ~io_op() { RINGLET_CHECK(!in_flight(), "an operation was destroyed while the kernel had it"); }
@@ -83,12 +84,12 @@ class io_op : public wait, public list_links {
   /// True for a result that only asks to be tried again: nothing has happened, and nothing is wrong.
   virtual bool is_transient(int result) const noexcept;
 
-  /// A result of so much, and none below, is all that was wanted. Where it is not said, each one is.
-  void wants(std::uint32_t count) noexcept { wanted_ = count; }
-  static constexpr std::uint32_t no_limit = ~std::uint32_t{0};
-  bool has_what_it_wants() const noexcept { return succeeded() && static_cast<std::uint32_t>(result_) >= wanted_; }
+  /// more_to_do() is asked about results below this. Where it is not said, about none.
+  void ask_below(std::uint32_t count) noexcept { asked_below_ = count; }
+  static constexpr std::uint32_t any_result = ~std::uint32_t{0};
+  bool has_enough() const noexcept { return succeeded() && static_cast<std::uint32_t>(result_) >= asked_below_; }
 
-  /// Takes note of a result that is less than wanted. True: that was only a part; request_ now says what is left.
+  /// Takes note of a result. True: that was only a part; request_ now says what is left.
   virtual bool more_to_do(int) noexcept { return false; }
 
   /// What the operation gave, or throws os_error or `cancelled`.
@@ -124,9 +125,9 @@ class io_op : public wait, public list_links {
   bool is_early_end(int result) const noexcept;
   void repeat(int result) noexcept;
 
-  int result_ = 0;            // negative: -errno
-  std::uint32_t wanted_ = 0;  // a result of so much is all of it
-  int abort_error_ = 0;       // 0: not aborted
+  int result_ = 0;  // negative: -errno
+  std::uint32_t asked_below_ = 0;
+  int abort_error_ = 0;  // 0: not aborted
   state state_ = state::idle;
   bool polling_ = false;      // waits for readiness first, then asks again
   bool with_kernel_ = false;  // started, and its last completion is still to come

@@ -12,7 +12,7 @@ namespace ringlet::detail {
 /// made until it has to wait, which an await that is over at once need not pay for. Awaiter::waits_to says in a dump
 /// what it waits for.
 template <class Awaiter>
-class late_wait {
+class late_wait : public cancel_note {
  public:
   /// What is in the queue.
   class place final : public wait, public list_links {
@@ -24,7 +24,7 @@ class late_wait {
     void cancel() noexcept override {
       if (!linked()) return;
       unlink();
-      awaiter_.cancelled_ = true;
+      static_cast<late_wait&>(awaiter_).note_cancelled();
       this_loop().wake(*waiter());
     }
     wait_text describe() const noexcept override { return {Awaiter::waits_to}; }
@@ -33,25 +33,11 @@ class late_wait {
     Awaiter& awaiter_;
   };
 
-  bool await_cancelled() const noexcept { return cancelled_; }
-
  protected:
   late_wait() noexcept {}
-  late_wait(const late_wait&) noexcept {}  // Why: awaiters move until they are awaited; a parked one is never copied.
+  late_wait(const late_wait&) noexcept
+      : cancel_note() {}  // Why: awaiters move until they are awaited; a parked one is never copied.
   late_wait& operator=(const late_wait&) = delete;
-
-  /// For await_ready: true when the task is cancelled and must not even try.
-  bool refuse_if_cancelled() noexcept {
-    if (!cancel_requested()) [[likely]]
-      return false;
-    cancelled_ = true;
-    return true;
-  }
-
-  void throw_if_cancelled() const {
-    if (cancelled_) [[unlikely]]
-      throw cancelled{};
-  }
 
   /// Parks the running task until its place is popped, or the wait is undone by place::cancel().
   template <class Promise>
@@ -63,7 +49,6 @@ class late_wait {
   union {
     place place_;  // made by park()
   };
-  bool cancelled_ = false;
 };
 
 }  // namespace ringlet::detail

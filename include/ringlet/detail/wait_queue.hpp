@@ -8,28 +8,19 @@
 
 namespace ringlet::detail {
 
-/// The common part of awaiters that wait in a queue. Derived classes say when they are ready and what they give.
-class queued_wait : public wait, public list_links {
+/// Whether an await was cancelled. Base of awaiters.
+class cancel_note {
  public:
-  bool await_cancelled() noexcept { return cancelled_; }
-
-  void cancel() noexcept override {
-    if (!linked()) return;
-    unlink();
-    cancelled_ = true;
-    this_loop().wake(*waiter());
-  }
+  bool await_cancelled() const noexcept { return cancelled_; }
 
  protected:
-  queued_wait() = default;
-  queued_wait(const queued_wait& other) noexcept : wait(other), list_links() {}
-  ~queued_wait() = default;
-
   /// For await_ready: true when the task is cancelled and must not even try.
   bool refuse_if_cancelled() noexcept {
     cancelled_ = cancel_requested();
     return cancelled_;
   }
+
+  void note_cancelled() noexcept { cancelled_ = true; }
 
   void throw_if_cancelled() const {
     if (cancelled_) [[unlikely]]
@@ -38,6 +29,22 @@ class queued_wait : public wait, public list_links {
 
  private:
   bool cancelled_ = false;
+};
+
+/// The common part of awaiters that wait in a queue. Derived classes say when they are ready and what they give.
+class queued_wait : public wait, public list_links, public cancel_note {
+ public:
+  void cancel() noexcept override {
+    if (!linked()) return;
+    unlink();
+    note_cancelled();
+    this_loop().wake(*waiter());
+  }
+
+ protected:
+  queued_wait() = default;
+  queued_wait(const queued_wait& other) noexcept : wait(other), list_links(), cancel_note() {}
+  ~queued_wait() = default;
 };
 
 template <class Wait>
