@@ -133,7 +133,10 @@ TEST_CASE("as_result: awaits that fail before they wait leave the others their t
     bool over = false;
     co_await with_nursery([&](nursery& n) -> task<> {
       n.spawn([&]() -> task<> {
-        for (; !over; ++turns_of_other) co_await yield_now();
+        while (!over) {
+          ++turns_of_other;
+          co_await yield_now();
+        }
       });
       co_await yield_now();
       for (int i = 0; i < 10'000; ++i) {
