@@ -11,10 +11,10 @@ using namespace kernel;
 
 namespace {
 
-/// Two tasks that take turns until somebody says that it is enough.
+/// Two tasks that take turns until somebody says that it is enough. Outlives them.
 class busy {
  public:
-  explicit busy(nursery& n) {
+  void begin(nursery& n) {
     for (int i = 0; i < 2; ++i) n.spawn(&busy::yield_on, std::ref(*this));
   }
   void enough() noexcept { over_ = true; }
@@ -35,8 +35,9 @@ class busy {
 template <class Body>
 void beside_busy_tasks(Body body) {
   run([&]() -> task<> {
+    busy others;
     const auto all = [&](nursery& n) -> task<> {
-      busy others(n);
+      others.begin(n);
       auto work = body(others, n);
       co_await std::move(work);
     };
