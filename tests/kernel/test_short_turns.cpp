@@ -81,11 +81,14 @@ TEST_CASE("short turns: a function on a thread pool comes back") {
 TEST_CASE("short turns: what another thread writes arrives") {
   beside_busy_tasks([](busy& others, nursery&) -> task<> {
     auto [from, to] = make_pipe();
-    std::jthread other([fd = to.fd()] {
+    ssize_t written = 0;
+    std::jthread other([&written, fd = to.fd()] {
       std::this_thread::sleep_for(5ms);
-      CHECK(::write(fd, "x", 1) == 1);
+      written = ::write(fd, "x", 1);
     });
     co_await wait_for_byte(from, others);
+    other.join();
+    CHECK(written == 1);
   });
 }
 
