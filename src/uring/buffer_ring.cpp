@@ -7,19 +7,13 @@
 #include <sys/mman.h>
 
 namespace ringlet::detail {
-namespace {
-
-constexpr std::size_t entries_size = 4096;
-static_assert(buffer_ring::count * sizeof(io_uring_buf) <= entries_size);
-constexpr std::size_t mapping_size = entries_size + std::size_t{buffer_ring::count} * buffer_ring::capacity;
-
-}  // namespace
 
 void buffer_ring::unmap::operator()(void* memory) const noexcept {
   ::munmap(memory, size);
 }
 
 std::unique_ptr<buffer_ring, abandon_pool> buffer_ring::make(io_uring& ring) {
+  static_assert(count * sizeof(io_uring_buf) <= entries_size);
   void* at = ::mmap(nullptr, mapping_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) return nullptr;
   mapping memory(at, {mapping_size});
@@ -37,18 +31,6 @@ buffer_ring::buffer_ring(mapping memory)
       buffers_(count, buffer(*this)) {
   io_uring_buf_ring_init(entries_);
   for (buffer& b : buffers_) recycle(b);
-}
-
-std::byte* buffer_ring::place_of(unsigned number) const noexcept {
-  return static_cast<std::byte*>(memory_.get()) + entries_size + std::size_t{number} * capacity;
-}
-
-buffer& buffer_ring::filled(unsigned number, std::uint32_t size) noexcept {
-  buffer& b = buffers_[number];
-  b.data = place_of(number);
-  b.size = size;
-  lend(b);
-  return b;
 }
 
 void buffer_ring::recycle(buffer& b) noexcept {

@@ -22,7 +22,13 @@ class buffer_ring final : public buffer_pool {
   static std::unique_ptr<buffer_ring, abandon_pool> make(io_uring& ring);
 
   /// The buffer that the kernel has filled.
-  buffer& filled(unsigned number, std::uint32_t size) noexcept;
+  buffer& filled(unsigned number, std::uint32_t size) noexcept {
+    buffer& b = buffers_[number];
+    b.data = place_of(number);
+    b.size = size;
+    lend(b);
+    return b;
+  }
 
  private:
   struct unmap {
@@ -36,7 +42,12 @@ class buffer_ring final : public buffer_pool {
   void recycle(buffer& b) noexcept override;
   void discard(buffer&) noexcept override {}
 
-  std::byte* place_of(unsigned number) const noexcept;
+  std::byte* place_of(unsigned number) const noexcept {
+    return static_cast<std::byte*>(memory_.get()) + entries_size + std::size_t{number} * capacity;
+  }
+
+  static constexpr std::size_t entries_size = 4096;
+  static constexpr std::size_t mapping_size = entries_size + std::size_t{count} * capacity;
 
   mapping memory_;  // the ring's entries, and on the next page the buffers
   io_uring_buf_ring* entries_;

@@ -116,10 +116,17 @@ uring_driver::~uring_driver() {
 
 // --- Submitting
 
+// Why in two: what seldom happens would take registers from what always does.
 void uring_driver::submit(io_op& op) noexcept {
-  io_uring_sqe* sqe = next_sqe();
+  io_uring_sqe* sqe = sqe_at_hand();
+  const bool usual = sqe != nullptr && !op.polls_first();
+  usual ? start(op, op.plain_request(), sqe) : submit_unusual(op, sqe);
+}
+
+void uring_driver::submit_unusual(io_op& op, io_uring_sqe* sqe) noexcept {
+  if (sqe == nullptr) sqe = next_sqe();
   if (sqe == nullptr) return postpone(op);
-  start(op, sqe);
+  start(op, op.request(), sqe);
 }
 
 // Invariant: a cancel request comes after its target in the submission queue, and so finds it.
@@ -130,13 +137,16 @@ void uring_driver::cancel(io_op& op) noexcept {
   request_end(op, sqe);
 }
 
-// Null when the queue is full and the kernel takes nothing right now, or when others are before us.
-io_uring_sqe* uring_driver::next_sqe() noexcept {
+// Null when the queue is full, or when others are before us.
+io_uring_sqe* uring_driver::sqe_at_hand() noexcept {
   stir();
-  if (!postponed_.empty()) [[unlikely]]
-    return nullptr;
-  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-  return sqe != nullptr ? sqe : sqe_after_submitting();
+  return postponed_.empty() ? io_uring_get_sqe(&ring_) : nullptr;
+}
+
+// Null when the kernel takes nothing right now either.
+io_uring_sqe* uring_driver::next_sqe() noexcept {
+  io_uring_sqe* sqe = sqe_at_hand();
+  return sqe != nullptr || !postponed_.empty() ? sqe : sqe_after_submitting();
 }
 
 io_uring_sqe* uring_driver::sqe_after_submitting() noexcept {
@@ -145,8 +155,8 @@ io_uring_sqe* uring_driver::sqe_after_submitting() noexcept {
   return io_uring_get_sqe(&ring_);
 }
 
-void uring_driver::start(io_op& op, io_uring_sqe* sqe) noexcept {
-  prepare(sqe, op.request());
+void uring_driver::start(io_op& op, const io_request& request, io_uring_sqe* sqe) noexcept {
+  prepare(sqe, request);
   io_uring_sqe_set_data(sqe, &op);
   op.set_with_kernel(true);
   ++in_flight_;
@@ -188,7 +198,7 @@ bool uring_driver::start_postponed() noexcept {
     if (sqe == nullptr) sqe = sqe_after_submitting();
     if (sqe == nullptr) return ended_some;
     op->unlink();
-    never_started ? start(*op, sqe) : request_end(*op, sqe);
+    never_started ? start(*op, op->request(), sqe) : request_end(*op, sqe);
   }
   return ended_some;
 }

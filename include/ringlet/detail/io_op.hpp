@@ -25,6 +25,9 @@ class io_op : public wait, public list_links {
 
   /// What to ask the kernel for.
   io_request request() const noexcept { return polling_ ? readiness_request() : request_; }
+  /// The same, without a copy, when not polls_first().
+  const io_request& plain_request() const noexcept { return request_; }
+  bool polls_first() const noexcept { return polling_; }
 
   bool end_requested() const noexcept { return cancelling(); }
   bool with_kernel() const noexcept { return with_kernel_; }
