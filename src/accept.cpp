@@ -39,21 +39,21 @@ class acceptor final : public inflow {
   explicit acceptor(socket& listener);
   ~acceptor() override { drop_all(); }
 
+  void complete(int result, buffer* filled, bool more) noexcept override;
+
   /// A connection. errors: os_error. Only when has_something().
   unique_fd take();
 
  private:
-  bool has_something() const noexcept override { return !accepted_.empty() || failure_ != 0; }
-  bool store(int result, buffer*) noexcept override;
+  void store(int fd) noexcept;
   void drop_all() noexcept override;
-  void note_failure(int error) noexcept override;
+  void note_failure(int error) noexcept;
   int pass_on(const io_request&) noexcept override;
   void prepare() noexcept override;
   int pop() noexcept;
 
-  std::vector<int> accepted_;  // from first_ on; a burst may need more room than was reserved
+  std::vector<int> accepted_;  // from first_ on, which held_ counts; a burst may need more room than was reserved
   std::size_t first_ = 0;
-  int failure_ = 0;        // errno that nobody has been told of yet; 0: none
   bool watching_ = false;  // asks for readiness first, for the listener is one that does not wait
 };
 
@@ -67,21 +67,30 @@ void acceptor::prepare() noexcept {
   request_.flags = watching_ ? POLLIN : SOCK_CLOEXEC;
 }
 
-bool acceptor::store(int result, buffer*) noexcept {
-  if (request_.code == io_code::poll) {
+void acceptor::complete(int result, buffer*, bool more) noexcept {
+  begin_report(more);
+  if (result < 0) {
+    if (is_failure(result)) note_failure(-result);
+  } else if (request_.code == io_code::poll) {
     watching_ = false;
-    return false;
+  } else {
+    store(result);
   }
-  try {
-    accepted_.push_back(result);
-  } catch (const std::bad_alloc&) {
-    close_fd(result);
-    failure_ = ENOMEM;
-  }
-  if (accepted_.size() - first_ >= most_accepted) pause();
-  return true;
+  end_report();
 }
 
+void acceptor::store(int fd) noexcept {
+  try {
+    accepted_.push_back(fd);
+    ++held_;
+  } catch (const std::bad_alloc&) {
+    close_fd(fd);
+    failure_ = ENOMEM;
+  }
+  if (held_ >= most_accepted) pause();
+}
+
+// EAGAIN: the descriptor is one that does not wait.
 void acceptor::note_failure(int error) noexcept {
   if (error == EAGAIN) {
     watching_ = true;
@@ -92,7 +101,8 @@ void acceptor::note_failure(int error) noexcept {
 
 int acceptor::pop() noexcept {
   const int fd = accepted_[first_++];
-  const bool time_to_move_up = first_ == accepted_.size() || first_ == most_accepted;
+  --held_;
+  const bool time_to_move_up = held_ == 0 || first_ == most_accepted;
   if (time_to_move_up) {
     accepted_.erase(accepted_.begin(), accepted_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
@@ -101,17 +111,17 @@ int acceptor::pop() noexcept {
 }
 
 unique_fd acceptor::take() {
-  if (!accepted_.empty()) return unique_fd(pop());
+  if (held_ != 0) return unique_fd(pop());
   throw make_error(std::exchange(failure_, 0));
 }
 
 int acceptor::pass_on(const io_request&) noexcept {
-  if (!accepted_.empty()) return pop();
+  if (held_ != 0) return pop();
   return failure_ != 0 ? -std::exchange(failure_, 0) : -EAGAIN;
 }
 
 void acceptor::drop_all() noexcept {
-  while (!accepted_.empty()) close_fd(pop());
+  while (held_ != 0) close_fd(pop());
 }
 
 acceptor& source(inflow& flow) noexcept {

@@ -10,22 +10,11 @@ namespace ringlet::detail {
 
 // --- The kernel's side
 
-void inflow::complete(int result, buffer* filled, bool more) noexcept {
-  if (!more) disarm();
-  bool something = false;
-  if (result >= 0) [[likely]] {
-    something = store(result, filled);
-  } else if (result != -ECANCELED && !is_interruption(result)) {
-    note_failure(-result);
-    something = has_something();
-  }
-  if (awaited()) [[likely]] {
-    if (something) return wake_visitor();
-    if (!armed()) arm();
-    return;
-  }
+// Nobody waits, or for more than there is.
+void inflow::go_on() noexcept {
   if (closed_) drop_all();
   if (armed()) return;
+  if (awaited()) return arm();
   if (successor_ != nullptr) hand_over();
   if (closed_) owner_->input_has_ended();  // Why last: this may be destroyed by it
 }
@@ -42,25 +31,6 @@ void inflow::disarm() noexcept {
 }
 
 // --- The tasks' side
-
-void inflow::begin(visit& v) noexcept {
-  visitor_ = &v;
-  attend(true);
-  v.stage_ = visit::stage::waiting;
-  if (v.found_) return wake_visitor();  // Why possible: the task has had its share, and lets others run
-  if (!armed()) arm();
-}
-
-void inflow::wake_visitor() noexcept {
-  visitor_->stage_ = visit::stage::woken;
-  this_loop().wake(*visitor_->waiter());
-}
-
-void inflow::release(visit& v) noexcept {
-  v.stage_ = visit::stage::outside;
-  visitor_ = nullptr;
-  attend(cancelling());
-}
 
 // Also one that was woken: what it was woken for is dropped, and the socket may be gone when its task goes on.
 void inflow::turn_away() noexcept {
@@ -94,16 +64,6 @@ void inflow::close() noexcept {
   drop_all();
   if (visitor_ != nullptr) turn_away();
   pause();
-}
-
-bool inflow::visit::await_ready() noexcept {
-  if (cancel_requested()) {
-    cancelled_ = true;
-    return true;
-  }
-  refused_ = flow_->owner().refusal_of_input();
-  found_ = refused_ == 0 && flow_->has_something();
-  return refused_ != 0 || (found_ && within_budget());
 }
 
 void inflow::visit::cancel() noexcept {

@@ -40,17 +40,17 @@ bool is_interruption(int result) noexcept {
 }
 
 void io_op::complete(int result, buffer*, bool) noexcept {
+  take_note(result);
+}
+
+// A result that is not simply all that was asked for.
+void io_op::look_into(int result) noexcept {
   const bool has_happened = result >= 0 && !polling_;
-  if (has_happened) [[likely]] {
-    const bool enough = static_cast<std::uint32_t>(result) >= asked_below_;
-    if (enough || !more_to_do(result)) [[likely]] {
-      end_with(result);
-    } else if (!cancelling()) {
-      return submit();
-    } else {
-      end_early();
-    }
-  } else if (cancelling() && is_early_end(result)) {
+  if (has_happened && !more_to_do(result)) {
+    end_with(result);
+  } else if (has_happened && !cancelling()) {
+    return submit();
+  } else if (has_happened || (cancelling() && is_early_end(result))) {
     end_early();
   } else if (asks_to_repeat(result)) {
     return repeat(result);

@@ -26,35 +26,35 @@ class receiver final : public inflow {
   explicit receiver(socket& s) noexcept : inflow(s, "receive fd", {io_code::receive_many, s.fd()}) {}
   ~receiver() override { drop_all(); }
 
+  void complete(int result, buffer* filled, bool more) noexcept override;
+
   /// What came in. errors: os_error. Only when has_something().
   chunk take();
 
  private:
-  bool has_something() const noexcept override;
-  bool store(int result, buffer* filled) noexcept override;
   void drop_all() noexcept override;
-  void note_failure(int error) noexcept override;
   int pass_on(const io_request& to) noexcept override;
   void prepare() noexcept override;
 
+  void store(buffer& filled) noexcept;
+  buffer* pop() noexcept;
+  void note_end() noexcept;
+  void note_readable() noexcept;
+  void note_failure(int error) noexcept;
+  void set_readable(bool yes) noexcept;
   void watch() noexcept;
-  bool note_readable() noexcept;
-  bool read_pipe() noexcept;
+  void read_pipe() noexcept;
   bool read();
   void note_read(std::uint32_t size) noexcept;
 
+  // What there is to take, in this order; held_ counts it.
   intrusive_queue<buffer, &buffer::next> queue_;
-  std::uint32_t queued_ = 0;
-  int failure_ = 0;               // errno that nobody has been told of yet; 0: none
-  bool at_end_ = false;           // the peer sends nothing more
-  bool readable_ = false;         // when watching: something can be read
+  bool readable_ = false;  // when watching: something can be read
+  bool at_end_ = false;    // the peer sends nothing more
+
   bool watching_ = false;         // asks for readiness only
   std::uint8_t small_reads_ = 0;  // in a row, when watching
 };
-
-bool receiver::has_something() const noexcept {
-  return !queue_.empty() || readable_ || at_end_ || failure_ != 0;
-}
 
 // --- The kernel's side
 
@@ -66,38 +66,62 @@ void receiver::prepare() noexcept {
   request_.flags = watching_ ? POLLIN : 0;
 }
 
-bool receiver::store(int, buffer* filled) noexcept {
-  if (request_.code == io_code::poll) return note_readable();
-  if (filled == nullptr) {
-    at_end_ = true;
+void receiver::complete(int result, buffer* filled, bool more) noexcept {
+  begin_report(more);
+  if (filled != nullptr) [[likely]] {
+    store(*filled);
+  } else if (result < 0) {
+    if (is_failure(result)) note_failure(-result);
   } else {
-    queue_.push_back(*filled);
-    ++queued_;
-    const bool falls_behind = queued_ >= many_queued && !watching_;
-    if (falls_behind) {
-      watch();
-      pause();
-    }
+    request_.code == io_code::poll ? note_readable() : note_end();
   }
-  return true;
+  end_report();
 }
 
-bool receiver::note_readable() noexcept {
-  if (owner().is_pipe()) return awaited() && read_pipe();
-  readable_ = true;
-  return true;
+void receiver::store(buffer& filled) noexcept {
+  queue_.push_back(filled);
+  ++held_;
+  const bool falls_behind = held_ >= many_queued && !watching_;
+  if (falls_behind) {
+    watch();
+    pause();
+  }
+}
+
+buffer* receiver::pop() noexcept {
+  buffer* const first = queue_.pop_front();
+  if (first != nullptr) --held_;
+  return first;
+}
+
+void receiver::note_end() noexcept {
+  if (!std::exchange(at_end_, true)) ++held_;
+}
+
+void receiver::set_readable(bool yes) noexcept {
+  if (yes == readable_) return;
+  readable_ = yes;
+  yes ? ++held_ : --held_;
+}
+
+void receiver::note_readable() noexcept {
+  if (!owner().is_pipe()) {
+    set_readable(true);
+  } else if (awaited()) {
+    read_pipe();
+  }
 }
 
 // Why at once: a pipe may have other readers, and a task that has gone on cannot wait again when they were faster.
-bool receiver::read_pipe() noexcept {
+void receiver::read_pipe() noexcept {
   try {
-    return read();
+    read();
   } catch (const std::bad_alloc&) {
     failure_ = ENOMEM;
-    return true;
   }
 }
 
+// EAGAIN: the descriptor is one that does not wait.
 void receiver::note_failure(int error) noexcept {
   if (error == ENOBUFS || error == EAGAIN) return watch();
   failure_ = error;
@@ -109,8 +133,7 @@ void receiver::watch() noexcept {
 }
 
 void receiver::drop_all() noexcept {
-  while (buffer* b = queue_.pop_front()) b->home->give_back(*b);
-  queued_ = 0;
+  while (buffer* b = pop()) b->home->give_back(*b);
 }
 
 // --- The tasks' side
@@ -118,10 +141,7 @@ void receiver::drop_all() noexcept {
 chunk receiver::take() {
   const bool found_nothing = queue_.empty() && readable_ && !read();
   if (found_nothing) failure_ = EAGAIN;
-  if (buffer* first = queue_.pop_front()) {
-    --queued_;
-    return chunk(*first);
-  }
+  if (buffer* first = pop()) return chunk(*first);
   if (failure_ != 0) throw make_error(std::exchange(failure_, 0));
   return chunk();
 }
@@ -134,16 +154,19 @@ bool receiver::read() {
   const io_code code = owner().is_pipe() ? io_code::read : io_code::receive;
   const int result = this_driver().try_now({code, request_.fd, large.data, large_buffers::capacity});
   const bool nothing_there = result == -EAGAIN || is_interruption(result);
-  readable_ = false;
+  set_readable(false);
   if (result > 0) {
     large.size = static_cast<std::uint32_t>(result);
     queue_.push_back(large);
-    ++queued_;
+    ++held_;
     note_read(large.size);
   } else {
     large.home->give_back(large);
-    at_end_ = result == 0;
-    if (!nothing_there) failure_ = -result;
+    if (result == 0) {
+      note_end();
+    } else if (!nothing_there) {
+      failure_ = -result;
+    }
   }
   return !nothing_there;
 }
@@ -154,7 +177,7 @@ void receiver::note_read(std::uint32_t size) noexcept {
 }
 
 int receiver::pass_on(const io_request& to) noexcept {
-  readable_ = false;
+  set_readable(false);
   if (queue_.empty() && failure_ != 0) return -std::exchange(failure_, 0);
   if (queue_.empty()) return at_end_ ? 0 : -EAGAIN;
   auto* at = static_cast<std::byte*>(const_cast<void*>(to.address));
@@ -168,8 +191,7 @@ int receiver::pass_on(const io_request& to) noexcept {
     at += count;
     left -= count;
     if (first.size > 0) break;
-    queue_.pop_front();
-    --queued_;
+    pop();
     first.home->give_back(first);
   }
   return static_cast<int>(to.length - left);
@@ -181,17 +203,13 @@ receiver& source(inflow& flow) noexcept {
 
 }  // namespace
 
+inflow& begin_receiving(socket& s) {
+  return s.input_as<receiver>();
+}
+
 chunk receive_awaiter::await_resume() {
   finish();
   return source(flow()).take();
 }
 
 }  // namespace ringlet::detail
-
-namespace ringlet {
-
-detail::receive_awaiter socket_stream::receive() {
-  return detail::receive_awaiter(socket_->input_as<detail::receiver>());
-}
-
-}  // namespace ringlet

@@ -21,6 +21,19 @@ class end_of_stream : public std::runtime_error {
 
 namespace detail {
 
+// The kernel's flags of a message.
+inline constexpr std::uint32_t wait_for_all = 0x100;  // MSG_WAITALL
+inline constexpr std::uint32_t no_signal = 0x4000;    // MSG_NOSIGNAL
+
+/// flags: for sockets.
+inline io_request transfer_request(const socket& s, direction way, const void* buffer, std::size_t size,
+                                   std::uint32_t flags) noexcept {
+  const bool in = way == direction::in;
+  const std::uint32_t length = request_length(size);
+  if (s.is_pipe()) return {in ? io_code::read : io_code::write, s.fd(), buffer, length, own_position, 0};
+  return {in ? io_code::receive : io_code::send, s.fd(), buffer, length, 0, in ? flags : flags | no_signal};
+}
+
 /// An operation in one direction of a socket, which no other one may use meanwhile.
 class stream_op : public io_op {
  public:
@@ -56,13 +69,20 @@ class stream_op : public io_op {
   direction direction_;
 };
 
-/// One receive or send.
+/// One receive or send, or one of a pipe.
 class [[nodiscard]] stream_transfer final : public stream_op {
  public:
-  stream_transfer(socket& s, direction way, const void* buffer, std::size_t size) noexcept;
-  bool await_ready() noexcept;
+  stream_transfer(socket& s, direction way, const void* buffer, std::size_t size) noexcept
+      : stream_op(s, way, transfer_request(s, way, buffer, size, 0)) {}
+  bool await_ready() noexcept {
+    const bool nothing_to_do = request_.length == 0 && !target().closed();
+    return (nothing_to_do && !cancel_requested()) || stream_op::await_ready();
+  }
   std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
 };
+
+/// The input of a socket as receive() has it, which is made here.
+inflow& begin_receiving(socket& s);
 
 /// What has come in next, once there is something.
 class [[nodiscard]] receive_awaiter final : public inflow::visit {
@@ -75,7 +95,14 @@ class [[nodiscard]] receive_awaiter final : public inflow::visit {
 class [[nodiscard]] whole_transfer final : public stream_op {
  public:
   /// done: kept up to date, also when the transfer fails; may be null.
-  whole_transfer(socket& s, direction way, const void* buffer, std::size_t size, std::size_t* done) noexcept;
+  whole_transfer(socket& s, direction way, const void* buffer, std::size_t size, std::size_t* done) noexcept
+      : stream_op(s, way, transfer_request(s, way, buffer, size, wait_for_all)),
+        begin_(static_cast<const std::byte*>(buffer)),
+        size_(size),
+        done_(done) {
+    const bool one_can_do = done == nullptr && request_.length == size;
+    ask_below(one_can_do ? request_.length : any_result);
+  }
   bool await_ready() noexcept {
     if (done_ != nullptr) *done_ = 0;
     const bool nothing_to_do = size_ == 0 && !target().closed();
@@ -94,11 +121,14 @@ class [[nodiscard]] whole_transfer final : public stream_op {
   bool more_to_do(int result) noexcept override;
   bool sent_at_once() noexcept;
   void check_end() const;
+  /// request_ speaks of what is left.
+  std::size_t transferred() const noexcept {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(request_.address) - begin_);
+  }
 
-  const std::byte* buffer_;
+  const std::byte* begin_;
   std::size_t size_;
-  std::size_t transferred_ = 0;
-  std::size_t* done_;
+  std::size_t* done_;  // null: nobody wants to know
 };
 
 class [[nodiscard]] shutdown_awaiter final : public stream_op {
@@ -122,26 +152,35 @@ class socket_stream {
 
   /// Reads at least one byte; gives how many, 0 at the end (or when `to` is empty). errors: os_error.
   /// cancel: safe; what was read is returned, not lost. lifetime: `to` outlives the await.
-  detail::stream_transfer read_some(std::span<std::byte> to) noexcept;
+  detail::stream_transfer read_some(std::span<std::byte> to) noexcept {
+    return {*socket_, detail::direction::in, to.data(), to.size()};
+  }
 
   /// Waits for bytes and gives them where the kernel put them, so that a connection that waits holds no memory; an
   /// empty chunk at the end. errors: os_error. cancel: safe; what arrives meanwhile is for the next reader.
-  detail::receive_awaiter receive();
+  detail::receive_awaiter receive() {
+    detail::inflow* const known = socket_->input();
+    return detail::receive_awaiter(known != nullptr ? *known : detail::begin_receiving(*socket_));
+  }
 
   /// Fills `to`. errors: os_error; end_of_stream. cancel: what was read by then is in `to`; `got` says how much it is.
-  detail::whole_transfer read_exactly(std::span<std::byte> to) noexcept;
-  detail::whole_transfer read_exactly(std::span<std::byte> to, std::size_t& got) noexcept;
+  detail::whole_transfer read_exactly(std::span<std::byte> to) noexcept { return fill(to, nullptr); }
+  detail::whole_transfer read_exactly(std::span<std::byte> to, std::size_t& got) noexcept { return fill(to, &got); }
 
   /// Writes at least one byte (none when `from` is empty); gives how many. errors: os_error.
   /// cancel: safe; what was written is reported. lifetime: `from` outlives the await.
-  detail::stream_transfer write_some(std::span<const std::byte> from) noexcept;
+  detail::stream_transfer write_some(std::span<const std::byte> from) noexcept {
+    return {*socket_, detail::direction::out, from.data(), from.size()};
+  }
 
   /// Writes everything, in order. errors: os_error. cancel: part may be written by then; `sent` says how much.
   /// lifetime: `from` outlives the await.
-  detail::whole_transfer write_all(std::span<const std::byte> from) noexcept;
-  detail::whole_transfer write_all(std::string_view from) noexcept;
-  detail::whole_transfer write_all(std::span<const std::byte> from, std::size_t& sent) noexcept;
-  detail::whole_transfer write_all(std::string_view from, std::size_t& sent) noexcept;
+  detail::whole_transfer write_all(std::span<const std::byte> from) noexcept { return send(from, nullptr); }
+  detail::whole_transfer write_all(std::string_view from) noexcept { return send(from, nullptr); }
+  detail::whole_transfer write_all(std::span<const std::byte> from, std::size_t& sent) noexcept {
+    return send(from, &sent);
+  }
+  detail::whole_transfer write_all(std::string_view from, std::size_t& sent) noexcept { return send(from, &sent); }
 
   /// Tells the peer that nothing more comes; reading goes on. Twice, or after the peer has gone, is no error.
   /// errors: os_error. cancel: safe.
@@ -164,6 +203,14 @@ class socket_stream {
   explicit socket_stream(detail::socket_owner s) noexcept : socket_(std::move(s)) {}
 
  private:
+  detail::whole_transfer fill(std::span<std::byte> to, std::size_t* got) noexcept {
+    return {*socket_, detail::direction::in, to.data(), to.size(), got};
+  }
+  template <class Bytes>
+  detail::whole_transfer send(const Bytes& from, std::size_t* sent) noexcept {
+    return {*socket_, detail::direction::out, from.data(), from.size(), sent};
+  }
+
   detail::socket_owner socket_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <ringlet/detail/io_op.hpp>
 
+#include <cerrno>
 #include <string>
 
 namespace ringlet::detail {
@@ -11,7 +12,8 @@ namespace ringlet::detail {
 class socket;
 
 /// What comes in at a socket, whether or not anybody waits for it just then. Belongs to the socket, so a wait that is
-/// cancelled loses nothing and costs no system call, and the next one goes on where it ended.
+/// cancelled loses nothing and costs no system call, and the next one goes on where it ended. Derived classes hold what
+/// has come in, and see to complete(): begin_report(), then to store what there is, then end_report().
 class inflow : public io_op, private background {
  public:
   /// A task's wait for what comes in next, until it has been taken. Base of awaiters.
@@ -69,8 +71,6 @@ class inflow : public io_op, private background {
 
   virtual ~inflow() = default;
 
-  void complete(int result, buffer* filled, bool more) noexcept final;
-
   /// A task waits, or is about to take what it waited for.
   bool visited() const noexcept { return visitor_ != nullptr; }
 
@@ -78,6 +78,9 @@ class inflow : public io_op, private background {
   bool awaited() const noexcept { return visitor_ != nullptr && visitor_->stage_ == visit::stage::waiting; }
 
   wait_text describe() const noexcept override { return {verb_, request_.fd}; }
+
+  /// Something can be taken: a thing, the end, or a failure.
+  bool has_something() const noexcept { return held_ != 0 || failure_ != 0; }
 
   /// The kernel has the request.
   bool armed() const noexcept { return in_flight(); }
@@ -102,26 +105,48 @@ class inflow : public io_op, private background {
   socket& owner() const noexcept { return *owner_; }
   os_error make_error(int error) const final { return os_error(verb_, std::to_string(request_.fd), error); }
 
+  /// more: the request goes on.
+  void begin_report(bool more) noexcept {
+    if (!more) disarm();
+  }
+  /// Not for a result of one that went wrong.
+  static bool is_failure(int result) noexcept { return result != -ECANCELED && !is_interruption(result); }
+  void end_report() noexcept {
+    const bool wanted = awaited() && has_something();
+    wanted ? wake_visitor() : go_on();
+  }
+
+  std::uint32_t held_ = 0;  // what there is to take, but for a failure
+  int failure_ = 0;         // errno that nobody has been told of yet; 0: none
+
  private:
   /// Sets what is asked for next.
   virtual void prepare() noexcept = 0;
 
-  virtual bool has_something() const noexcept = 0;
-  /// True: there is something to take now.
-  virtual bool store(int result, buffer* filled) noexcept = 0;
   virtual void drop_all() noexcept = 0;
-
-  /// The request has ended, with this errno. EAGAIN: the descriptor is one that does not wait.
-  virtual void note_failure(int error) noexcept = 0;
 
   /// What the operation, which asks for the same, can have at once; -EAGAIN for nothing.
   virtual int pass_on(const io_request& to) noexcept = 0;
 
-  void begin(visit& v) noexcept;
+  void begin(visit& v) noexcept {
+    visitor_ = &v;
+    attend(true);
+    v.stage_ = visit::stage::waiting;
+    if (v.found_) return wake_visitor();  // Why possible: the task has had its share, and lets others run
+    if (!armed()) arm();
+  }
   void arm() noexcept;
   void disarm() noexcept;
-  void wake_visitor() noexcept;
-  void release(visit& v) noexcept;
+  void go_on() noexcept;
+  void wake_visitor() noexcept {
+    visitor_->stage_ = visit::stage::woken;
+    this_loop().wake(*visitor_->waiter());
+  }
+  void release(visit& v) noexcept {
+    v.stage_ = visit::stage::outside;
+    visitor_ = nullptr;
+    attend(cancelling());
+  }
   void turn_away() noexcept;
   void hand_over() noexcept;
 

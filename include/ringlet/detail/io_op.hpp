@@ -78,6 +78,17 @@ class io_op : public wait, public list_links {
     this_driver().submit(*this);
   }
 
+  /// What complete() does: ends the operation, or begins its next step.
+  void take_note(int result) noexcept {
+    const bool has_happened = result >= 0 && !polling_;
+    if (has_happened && is_enough(result)) [[likely]] {
+      end_with(result);
+      this_loop().wake(*waiter());
+    } else {
+      look_into(result);
+    }
+  }
+
   /// Ends without having been in flight.
   void end_with(int result) noexcept {
     result_ = result;
@@ -90,7 +101,7 @@ class io_op : public wait, public list_links {
   /// more_to_do() is asked about results below this. Where it is not said, about none.
   void ask_below(std::uint32_t count) noexcept { asked_below_ = count; }
   static constexpr std::uint32_t any_result = ~std::uint32_t{0};
-  bool has_enough() const noexcept { return succeeded() && static_cast<std::uint32_t>(result_) >= asked_below_; }
+  bool has_enough() const noexcept { return succeeded() && is_enough(result_); }
 
   /// Takes note of a result. True: that was only a part; request_ now says what is left.
   virtual bool more_to_do(int) noexcept { return false; }
@@ -120,6 +131,8 @@ class io_op : public wait, public list_links {
   };
 
   [[noreturn]] void throw_failure() const;
+  bool is_enough(int result) const noexcept { return static_cast<std::uint32_t>(result) >= asked_below_; }
+  void look_into(int result) noexcept;
   void end_early() noexcept;
   io_request readiness_request() const noexcept;
 

@@ -21,7 +21,7 @@ enum class medium : std::uint8_t { socket, pipe };
 /// references to it may outlive the handle; the descriptor is closed when the handle goes.
 class socket : public counted<socket> {
  public:
-  explicit socket(unique_fd fd, medium m = medium::socket) noexcept : fd_(std::move(fd)), medium_(m) {}
+  explicit socket(unique_fd fd, medium m = medium::socket) noexcept : fd_(std::move(fd)), medium_(m), closing_(!fd_) {}
   ~socket() { delete input_; }
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
@@ -29,15 +29,19 @@ class socket : public counted<socket> {
 
   int fd() const noexcept { return fd_.get(); }
   bool is_pipe() const noexcept { return medium_ == medium::pipe; }
-  bool closed() const noexcept { return closing_ || !fd_; }
+  bool closed() const noexcept { return closing_; }
 
-  /// Claims a direction for one operation. 0, or why not: EBADF after close(), EBUSY while another one uses it.
-  int claim(direction way, io_op& op) noexcept {
+  /// 0, or why nothing can begin in this direction: EBADF after close(), EBUSY while somebody uses it.
+  int refusal(direction way) const noexcept {
     if (closed()) return EBADF;
-    const bool taken = user(way) != nullptr || (way == direction::in && input_ != nullptr && input_->visited());
-    if (taken) return EBUSY;
-    user(way) = &op;
-    return 0;
+    const bool visited = way == direction::in && input_ != nullptr && input_->visited();
+    return visited || users_[static_cast<std::size_t>(way)] != nullptr ? EBUSY : 0;
+  }
+  /// Claims a direction for one operation. 0, or the refusal.
+  int claim(direction way, io_op& op) noexcept {
+    const int refused = refusal(way);
+    if (refused == 0) user(way) = &op;
+    return refused;
   }
   void give_up(direction way) noexcept {
     user(way) = nullptr;
@@ -53,13 +57,6 @@ class socket : public counted<socket> {
   Flow& input_as() {
     if (input_ == nullptr) input_ = new Flow(*this);
     return static_cast<Flow&>(*input_);
-  }
-
-  /// 0, or why nobody can wait for input: EBADF, EBUSY.
-  int refusal_of_input() const noexcept {
-    if (closed()) return EBADF;
-    const bool in_use = users_[static_cast<std::size_t>(direction::in)] != nullptr || input_->visited();
-    return in_use ? EBUSY : 0;
   }
 
   /// For input(): its last completion is in.
@@ -102,9 +99,19 @@ class socket : public counted<socket> {
   inflow* input_ = nullptr;               // null: nobody has wanted it
   ref<socket> until_input_ends_;          // to itself, when the handle is gone; else null
   medium medium_;
-  bool closing_ = false;
+  bool closing_;  // close() was called, or there never was a descriptor
   intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;
 };
+
+inline bool inflow::visit::await_ready() noexcept {
+  if (cancel_requested()) {
+    cancelled_ = true;
+    return true;
+  }
+  refused_ = flow_->owner().refusal(direction::in);
+  found_ = refused_ == 0 && flow_->has_something();
+  return refused_ != 0 || (found_ && within_budget());
+}
 
 /// The one handle that a socket belongs to. Null after a move.
 class socket_owner {
