@@ -84,8 +84,8 @@ class promise_base : public pooled {
 
  private:
   std::coroutine_handle<> continuation_;  // null: the outermost coroutine of its task
-  promise_base* caller_ = nullptr;
   std::source_location created_at_;
+  promise_base* caller_ = nullptr;
   std::uint_least32_t awaits_in_line_ = 0;
 };
 
