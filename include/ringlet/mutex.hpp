@@ -31,7 +31,9 @@ class mutex {
       std::swap(mutex_, other.mutex_);
       return *this;
     }
-    ~guard() { unlock(); }
+    ~guard() {
+      if (mutex_ != nullptr) mutex_->hand_over();
+    }
 
     /// True while it holds the mutex.
     explicit operator bool() const noexcept { return mutex_ != nullptr; }

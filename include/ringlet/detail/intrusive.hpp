@@ -123,8 +123,9 @@ class intrusive_list {
   }
 
  private:
+  // Why by references: pointers would be asked whether they are null.
   T* at(list_links* links) const noexcept {
-    return links == &head_ ? nullptr : static_cast<T*>(static_cast<Links*>(links));
+    return links == &head_ ? nullptr : &static_cast<T&>(static_cast<Links&>(*links));
   }
 
   list_links head_;
