@@ -131,7 +131,7 @@ acceptor& source(inflow& flow) noexcept {
 }  // namespace
 
 accept_op::accept_op(socket& listener) noexcept
-    : stream_op(listener, direction::in, {io_code::accept, listener.fd(), nullptr, 0, 0, SOCK_CLOEXEC}) {}
+    : stream_op(listener, direction::in, {io_code::accept, listener.fd(), nullptr, 0, SOCK_CLOEXEC}) {}
 
 // Done, but nobody took it: the awaiter lost a race, or died of another exception.
 accept_op::~accept_op() {

@@ -38,7 +38,7 @@ int flags_of(file_mode mode) {
 namespace detail {
 
 open_awaiter::open_awaiter(std::string path, int flags, std::uint32_t permissions) noexcept
-    : io_op({io_code::open, AT_FDCWD, nullptr, permissions, 0, static_cast<std::uint32_t>(flags)}),
+    : io_op({io_code::open, AT_FDCWD, nullptr, permissions, static_cast<std::uint32_t>(flags)}),
       path_(std::move(path)) {}
 
 file open_awaiter::await_resume() {
@@ -51,7 +51,7 @@ os_error open_awaiter::make_error(int error) const {
 
 file_transfer::file_transfer(io_code code, int fd, std::uint64_t place, const void* buffer, std::size_t size,
                              std::size_t* done) noexcept
-    : io_op({code, fd, buffer, request_length(size), place, 0}),
+    : io_op({code, fd, buffer, request_length(size), 0, place}),
       buffer_(static_cast<const std::byte*>(buffer)),
       size_(size),
       place_(place),
@@ -95,7 +95,7 @@ void file_write::await_resume() const {
 }
 
 sync_awaiter::sync_awaiter(int fd, bool data_only) noexcept
-    : single_op({io_code::sync, fd, nullptr, 0, 0, data_only ? 1u : 0u}) {}  // IORING_FSYNC_DATASYNC
+    : single_op({io_code::sync, fd, nullptr, 0, data_only ? 1u : 0u}) {}  // IORING_FSYNC_DATASYNC
 
 }  // namespace detail
 

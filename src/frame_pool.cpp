@@ -9,15 +9,18 @@ namespace ringlet::detail {
 constinit frame_pool::block frame_pool::opened{nullptr, 0};
 constinit frame_pool::block frame_pool::closed{nullptr, SIZE_MAX};
 
+// Why: what fits into a line of the cache shall not lie in two.
+constexpr std::align_val_t frame_pool::alignment{step};
+
 void* frame_pool::make(std::size_t size) {
-  void* const memory = ::operator new(size);
+  void* const memory = ::operator new(size, alignment);
   ++made_;
   return memory;
 }
 
 void frame_pool::unmake(void* memory) noexcept {
   --made_;
-  ::operator delete(memory);
+  ::operator delete(memory, alignment);
 }
 
 void frame_pool::begin_with(block& bottom) noexcept {

@@ -76,7 +76,7 @@ interrupts::~interrupts() {
 }
 
 interrupts::watch::watch(int fd, scope& target) noexcept
-    : io_op(io_request{io_code::poll, fd, nullptr, 0, 0, POLLIN}), target_(target) {}
+    : io_op(io_request{io_code::poll, fd, nullptr, 0, POLLIN}), target_(target) {}
 
 void interrupts::watch::complete(int result, buffer*, bool) noexcept {
   const bool stopped = cancelling();

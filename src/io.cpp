@@ -4,6 +4,6 @@
 
 namespace ringlet::detail {
 transfer_awaiter::transfer_awaiter(io_code code, int fd, const void* buffer, std::size_t size) noexcept
-    : single_op({code, fd, buffer, request_length(size), own_position, 0}) {}
+    : single_op({code, fd, buffer, request_length(size), 0, own_position}) {}
 
 }  // namespace ringlet::detail

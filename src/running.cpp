@@ -34,7 +34,7 @@ class orphan final : private ringlet::detail::io_op, private ringlet::detail::ba
 
  private:
   explicit orphan(process_handle&& process) noexcept
-      : io_op({ringlet::detail::io_code::poll, process.pidfd(), nullptr, 0, 0, POLLIN}), process_(std::move(process)) {}
+      : io_op({ringlet::detail::io_code::poll, process.pidfd(), nullptr, 0, POLLIN}), process_(std::move(process)) {}
 
   // Why it may block: it is killed, and so about to end; and so may be the loop.
   void complete(int, ringlet::detail::buffer*, bool) noexcept override {

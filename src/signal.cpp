@@ -108,7 +108,7 @@ class caught_signal {
 
 class [[nodiscard]] signal_wait final : public single_op {
  public:
-  explicit signal_wait(int event) noexcept : single_op({io_code::poll, event, nullptr, 0, 0, POLLIN}) {}
+  explicit signal_wait(int event) noexcept : single_op({io_code::poll, event, nullptr, 0, POLLIN}) {}
   wait_text describe() const noexcept override { return {"wait for a signal"}; }
   void await_resume() const { take_result(); }
 };

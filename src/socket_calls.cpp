@@ -55,7 +55,7 @@ connect_op::connect_op(const endpoint& to, unique_fd unconnected)
     : connect_op(to, socket_owner(std::move(unconnected))) {}
 
 connect_op::connect_op(const endpoint& to, socket_owner s)
-    : stream_op(*s, direction::out, {io_code::connect, s->fd(), nullptr, 0, to.size(), 0}),
+    : stream_op(*s, direction::out, {io_code::connect, s->fd(), nullptr, 0, 0, to.size()}),
       to_(to),
       socket_(std::move(s)) {}
 

@@ -27,7 +27,7 @@ class single_op : public io_op {
 class [[nodiscard]] poll_awaiter final : public single_op {
  public:
   poll_awaiter(int fd, int events) noexcept
-      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(events)}) {}
+      : single_op({io_code::poll, fd, nullptr, 0, static_cast<std::uint32_t>(events)}) {}
   int await_resume() const { return take_result(); }
 };
 
@@ -36,7 +36,7 @@ class [[nodiscard]] readiness_awaiter final : public single_op {
   enum class event : std::uint32_t { readable = 0x1, writable = 0x4 };  // POLLIN and POLLOUT
 
   readiness_awaiter(int fd, event wanted) noexcept
-      : single_op({io_code::poll, fd, nullptr, 0, 0, static_cast<std::uint32_t>(wanted)}) {}
+      : single_op({io_code::poll, fd, nullptr, 0, static_cast<std::uint32_t>(wanted)}) {}
   void await_resume() const { take_result(); }
 };
 

@@ -30,8 +30,8 @@ inline io_request transfer_request(const socket& s, direction way, const void* b
                                    std::uint32_t flags) noexcept {
   const bool in = way == direction::in;
   const std::uint32_t length = request_length(size);
-  if (s.is_pipe()) return {in ? io_code::read : io_code::write, s.fd(), buffer, length, own_position, 0};
-  return {in ? io_code::receive : io_code::send, s.fd(), buffer, length, 0, in ? flags : flags | no_signal};
+  if (s.is_pipe()) return {in ? io_code::read : io_code::write, s.fd(), buffer, length, 0, own_position};
+  return {in ? io_code::receive : io_code::send, s.fd(), buffer, length, in ? flags : flags | no_signal};
 }
 
 /// An operation in one direction of a socket, which no other one may use meanwhile.

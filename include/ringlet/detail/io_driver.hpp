@@ -34,8 +34,8 @@ struct io_request {
   int fd;
   const void* address = nullptr;  // buffer, socket address or path
   std::uint32_t length = 0;       // of the buffer; for shutdown: how; for open: permissions
-  std::uint64_t offset = 0;       // of the file; for connect: the address's length
   std::uint32_t flags = 0;        // MSG_, SOCK_, POLL, O_ or IORING_FSYNC_ flags
+  std::uint64_t offset = 0;       // of the file; for connect: the address's length
 };
 
 /// The offset that stands for: wherever the descriptor is.

@@ -155,6 +155,7 @@ class task_record : public list_links {
   fiber_base* fiber() const noexcept { return fiber_; }
   void waits_in(fiber_base* fiber) noexcept { fiber_ = fiber; }
 
+  // What each step touches comes first, in one line of the cache.
   task_record* next_ready_ = nullptr;  // the ready queue's link
 
  private:
@@ -177,12 +178,13 @@ class task_record : public list_links {
   std::coroutine_handle<> resume_at_;
   wait* wait_ = nullptr;  // null: running or ready; else what it waits for
   scope* innermost_ = &base_;
-  progress progress_ = progress::under_way;
+  std::int64_t parked_since_ = no_step_yet;  // or, until its wait begins, since when it runs
+
   promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
   fiber_base* fiber_ = nullptr;
   scope base_;
   std::uint64_t id_ = 0;
-  std::int64_t parked_since_ = no_step_yet;  // or, until its wait begins, since when it runs
+  progress progress_ = progress::under_way;
 };
 
 inline bool scope::is_base() const noexcept {
