@@ -102,8 +102,8 @@ class mutex {
   }
 
   void hand_over() noexcept {
-    const awaiter::place* next = waits_.wake_one();
-    holder_ = next == nullptr ? nobody : next->waiter()->id();
+    holder_ = nobody;
+    if (const awaiter::place* next = waits_.wake_one()) holder_ = next->waiter()->id();
   }
 
   // Why a number: a guard may outlive the task that locked, and a new task may lie where that one lay.

@@ -16,8 +16,10 @@ class cancel_note {
  protected:
   /// For await_ready: true when the task is cancelled and must not even try.
   bool refuse_if_cancelled() noexcept {
-    cancelled_ = cancel_requested();
-    return cancelled_;
+    if (!cancel_requested()) [[likely]]
+      return false;
+    cancelled_ = true;
+    return true;
   }
 
   void note_cancelled() noexcept { cancelled_ = true; }
