@@ -3,24 +3,21 @@
 #pragma once
 
 #include <ringlet/detail/awaitable.hpp>
+#include <ringlet/optional_reference.hpp>
 #include <ringlet/task.hpp>
-
-#include <optional>
 
 namespace ringlet {
 
 namespace detail {
 
 template <class T>
-struct maybe_of {
-  using type = std::optional<T>;
-};
+struct maybe_of : optional_of<T> {};
 template <>
 struct maybe_of<void> {
   using type = bool;
 };
 
-/// What a scope gives that may have been cancelled: optional<T>, or bool where there is no value.
+/// What a scope gives that may have been cancelled: an optional, or bool where there is no value.
 template <class T>
 using maybe = typename maybe_of<T>::type;
 
@@ -163,8 +160,9 @@ class cancel_scope {
   /// True once cancel() was called on this very scope; not when only a scope around it is cancelled.
   bool cancel_requested() const noexcept { return scope_.requested(); }
 
-  /// `co_await scope.run(f)` awaits f(), or the awaitable f, inside the scope: optional<R>, or bool for void; empty
-  /// when cancel() ended it. errors: what f() throws. cancel: from outside goes through.
+  /// `co_await scope.run(f)` awaits f(), or the awaitable f, inside the scope: optional<R>, bool for void, an
+  /// optional_reference for a reference; empty when cancel() ended it. errors: what f() throws. cancel: from outside
+  /// goes through.
   template <class F>
     requires detail::work<std::decay_t<F>>
   auto run(F&& body) {

@@ -5,6 +5,7 @@
 #include <ringlet/detail/awaitable.hpp>
 #include <ringlet/detail/frame_pool.hpp>
 #include <ringlet/detail/outcome.hpp>
+#include <ringlet/optional_reference.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -30,29 +31,6 @@ class generator_error : public std::exception {
   const char* why_;
 };
 
-/// A reference or nothing: what next() gives where a generator yields references. Used like a std::optional.
-template <class T>
-class optional_reference {
- public:
-  optional_reference() noexcept = default;
-  /// A reference. lifetime: `target` outlives it.
-  explicit optional_reference(T& target) noexcept : target_(std::addressof(target)) {}
-
-  /// True where there is a reference.
-  bool has_value() const noexcept { return target_ != nullptr; }
-  /// The same.
-  explicit operator bool() const noexcept { return has_value(); }
-  /// The target, unchecked: there must be one.
-  T& operator*() const noexcept { return *target_; }
-  /// A member of the target, unchecked: there must be one.
-  T* operator->() const noexcept { return target_; }
-  /// True where there is none.
-  friend bool operator==(optional_reference a, std::nullopt_t) noexcept { return !a.has_value(); }
-
- private:
-  T* target_ = nullptr;  // null: nothing
-};
-
 /// `co_yield elements_of(sub)` yields all that the generator sub yields, and gives what it returns.
 /// errors: what sub throws. generator_error: sub is running, or it has no result left to give.
 /// lifetime: sub is used up; what is sent or thrown in meanwhile reaches sub.
@@ -71,15 +49,6 @@ class elements_of {
 
 namespace detail {
 
-template <class T>
-struct optional_of {
-  using type = std::optional<T>;
-};
-template <class T>
-struct optional_of<T&> {
-  using type = optional_reference<T>;
-};
-
 template <class Yield, class Send, class Return>
 class generator_promise;
 
@@ -88,7 +57,7 @@ class generator_promise;
 template <class Yield, class Send>
 class generator_frame : public pooled {
  public:
-  using optional = typename optional_of<Yield>::type;
+  using optional = detail::optional<Yield>;
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
   std::suspend_always final_suspend() const noexcept { return {}; }

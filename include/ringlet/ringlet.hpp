@@ -21,6 +21,7 @@
 #include <ringlet/mutex.hpp>
 #include <ringlet/nursery.hpp>
 #include <ringlet/offload.hpp>
+#include <ringlet/optional_reference.hpp>
 #include <ringlet/pipe.hpp>
 #include <ringlet/process.hpp>
 #include <ringlet/resolve.hpp>

@@ -96,8 +96,8 @@ detail::timeout_awaiter<std::decay_t<A>> with_deadline(time_point when, A&& a) {
   return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(when));
 }
 
-/// Awaits `a` for at most `length`; gives optional<T>, or bool for void: empty when the time was over.
-/// errors: what `a` throws. cancel: goes through to `a`.
+/// Awaits `a` for at most `length`; gives optional<T>, bool for void, an optional_reference for a reference: empty when
+/// the time was over. errors: what `a` throws. cancel: goes through to `a`.
 template <class A>
 detail::move_on_awaiter<std::decay_t<A>> move_on_after(duration length, A&& a) {
   return detail::move_on_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(length));

@@ -69,6 +69,22 @@ TEST_CASE("cancel: rule 1: once requested it stays, and every later await in the
   });
 }
 
+TEST_CASE("cancel: a scope gives a reference to the same object, or none when it was cancelled") {
+  kit::in_every_order([](simulation&) -> task<> {
+    int number = 1;
+    const auto refer = [&number]() -> task<int&> {
+      co_await checkpoint();
+      co_return number;
+    };
+    cancel_scope scope;
+    const optional_reference<int> given = co_await scope.run(refer);
+    CHECK(&*given == &number);
+    scope.cancel();
+    const optional_reference<int> none = co_await scope.run(refer);
+    CHECK_FALSE(none.has_value());
+  });
+}
+
 TEST_CASE("cancel: rule 1: tasks spawned inside see it too, and those outside do not") {
   kit::in_every_order([](simulation&) -> task<> {
     cancel_scope scope;

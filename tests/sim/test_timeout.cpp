@@ -77,6 +77,22 @@ TEST_CASE("timeout: move_on_after gives an optional, or a bool where there is no
   });
 }
 
+TEST_CASE("timeout: a reference that comes in time refers to the same object; else there is none") {
+  kit::in_every_order([](simulation&) -> task<> {
+    int number = 1;
+    const auto refer_after = [&number](duration length) -> task<int&> {
+      co_await sleep_for(length);
+      co_return number;
+    };
+    int& came = co_await with_timeout(10ms, refer_after(1ms));
+    CHECK(&came == &number);
+    const optional_reference<int> came_too = co_await move_on_after(10ms, refer_after(1ms));
+    CHECK(&*came_too == &number);
+    const optional_reference<int> did_not = co_await move_on_after(1ms, refer_after(10ms));
+    CHECK_FALSE(did_not.has_value());
+  });
+}
+
 TEST_CASE("timeout: an error inside comes out, in time or during the unwinding after the deadline") {
   kit::in_every_order([](simulation&) -> task<> {
     int caught = 0;
