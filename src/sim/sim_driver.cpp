@@ -75,7 +75,9 @@ void sim_driver::close(int fd) noexcept {
 
 void sim_driver::wait(time_point deadline) noexcept {
   ++counters_.enters;
-  if (deliver_due() || deadline == long_ago) return;
+  if (deliver_due()) return;
+  if (due_.empty()) calm_down();
+  if (deadline == long_ago) return;
   time_point next = deadline;
   for (const due_completion& c : due_) next = std::min(next, c.when);
   if (next == never) return wait_for_wake_up();
@@ -147,6 +149,7 @@ void sim_driver::finish(io_op& op, int result, duration after, bool goes_on) noe
   std::uint64_t& order = multishots_[&op].order;
   if (order == 0) order = ++sequence_;
   const std::uint64_t key = faults_.order_seed_ != 0 ? (order ^ faults_.order_seed_) * 0x9e3779b97f4a7c15u : order;
+  stir();
   due_.push_back(
       {later(clock_.now(), after), key, ++sequence_, &op, result, std::exchange(just_filled_, nullptr), goes_on});
 }

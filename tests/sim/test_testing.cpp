@@ -5,6 +5,7 @@
 #include <ringlet/ringlet.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -198,6 +199,26 @@ TEST_CASE("simulation: the same seed gives the same run, with faults and all") {
   };
   for (std::uint64_t seed = 1; seed <= 10; ++seed) CHECK(trace(seed) == trace(seed));
   CHECK(trace(1) != trace(2));
+}
+
+// So that short turns, of which nobody shall notice anything, are tried by all tests here.
+TEST_CASE("simulation: tasks that only take turns with each other ask nothing of the world, as on the kernel") {
+  in_world({}, [](simulation& world) -> task<> {
+    auto [a, b] = world.connection();
+    co_await a.write_all("to be read meanwhile");
+    std::array<std::byte, 64> buffer{};
+    co_await yield_now();  // so that the world has nothing to tell
+    const statistics before = this_scheduler().stats();
+    const auto take_turns = []() -> task<> {
+      for (int i = 0; i < 1000; ++i) co_await yield_now();
+    };
+    co_await when_all(take_turns(), take_turns());
+    const statistics after = this_scheduler().stats();
+    CHECK(after.turns - before.turns >= 1000);
+    CHECK(after.enters - before.enters < 5);
+    const std::size_t got = co_await b.read_some(buffer);
+    CHECK(got == 20);
+  });
 }
 
 TEST_CASE("settle: comes back when every other task waits, and takes next to no time") {
