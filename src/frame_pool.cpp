@@ -9,9 +9,6 @@ namespace ringlet::detail {
 constinit frame_pool::block frame_pool::opened{nullptr, 0};
 constinit frame_pool::block frame_pool::closed{nullptr, SIZE_MAX};
 
-// Why: what fits into a line of the cache shall not lie in two.
-constexpr std::align_val_t frame_pool::alignment{step};
-
 void* frame_pool::make(std::size_t size) {
   void* const memory = ::operator new(size, alignment);
   ++made_;

@@ -69,7 +69,7 @@ class stream_op : public io_op {
   direction direction_;
 };
 
-/// One receive or send, or one of a pipe.
+/// One receive or send; of a pipe, one read or write.
 class [[nodiscard]] stream_transfer final : public stream_op {
  public:
   stream_transfer(socket& s, direction way, const void* buffer, std::size_t size) noexcept

@@ -52,7 +52,7 @@ class frame_pool {
     std::size_t height;
   };
   static constexpr std::size_t step = 64;
-  static const std::align_val_t alignment;
+  static constexpr std::align_val_t alignment{step};  // Why: what fits into a line of the cache shall not lie in two
   static constexpr std::size_t classes = 32;
   static constexpr std::size_t most_kept = 1 << 20;  // units: bytes
 

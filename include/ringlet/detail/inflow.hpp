@@ -109,7 +109,7 @@ class inflow : public io_op, private background {
   void begin_report(bool more) noexcept {
     if (!more) disarm();
   }
-  /// Not for a result of one that went wrong.
+  /// Of a negative result. False: the request was only ended, by us or by a signal.
   static bool is_failure(int result) noexcept { return result != -ECANCELED && !is_interruption(result); }
   void end_report() noexcept {
     const bool wanted = awaited() && has_something();
