@@ -47,7 +47,7 @@ class acceptor final : public inflow {
  private:
   void store(int fd) noexcept;
   void drop_all() noexcept override;
-  void note_failure(int error) noexcept;
+  void note_failure(int error) noexcept override;
   int pass_on(const io_request&) noexcept override;
   void prepare() noexcept override;
   int pop() noexcept;
@@ -68,15 +68,15 @@ void acceptor::prepare() noexcept {
 }
 
 void acceptor::complete(int result, buffer*, bool more) noexcept {
-  begin_report(more);
+  if (!more) disarm();
   if (result < 0) {
-    if (is_failure(result)) note_failure(-result);
+    take_failure(result);
   } else if (request_.code == io_code::poll) {
     watching_ = false;
   } else {
     store(result);
   }
-  end_report();
+  end_completion();
 }
 
 void acceptor::store(int fd) noexcept {
@@ -90,7 +90,6 @@ void acceptor::store(int fd) noexcept {
   if (held_ >= most_accepted) pause();
 }
 
-// EAGAIN: the descriptor is one that does not wait.
 void acceptor::note_failure(int error) noexcept {
   if (error == EAGAIN) {
     watching_ = true;

@@ -10,7 +10,7 @@ namespace ringlet::detail {
 
 // --- The kernel's side
 
-// Nobody waits, or for more than there is.
+// Nobody waits, or nothing has come that could be taken.
 void inflow::go_on() noexcept {
   if (closed_) drop_all();
   if (armed()) return;
@@ -28,6 +28,10 @@ void inflow::arm() noexcept {
 void inflow::disarm() noexcept {
   end_with(0);
   this_driver().remove_background(*this);
+}
+
+void inflow::take_failure(int result) noexcept {
+  if (result != -ECANCELED && !is_interruption(result)) note_failure(-result);
 }
 
 // --- The tasks' side
@@ -68,7 +72,7 @@ void inflow::close() noexcept {
 
 void inflow::visit::cancel() noexcept {
   if (stage_ != stage::waiting) return;  // it is over
-  cancelled_ = true;
+  note_cancelled();
   this_loop().wake(*waiter());
   leave();
 }
@@ -78,7 +82,7 @@ wait_text inflow::visit::describe() const noexcept {
 }
 
 void inflow::visit::throw_end() const {
-  if (cancelled_) throw cancelled{};
+  throw_if_cancelled();
   if (flow_ == nullptr) throw os_error("wait for a closed socket", "", refused_);
   throw flow_->make_error(refused_);
 }

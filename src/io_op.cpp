@@ -40,19 +40,15 @@ bool is_interruption(int result) noexcept {
 }
 
 void io_op::complete(int result, buffer*, bool) noexcept {
-  take_note(result);
+  end_or_go_on(result);
 }
 
-// A result that is not simply all that was asked for.
+// What is less than was asked for: a part, a failure, a cancelled end, or "not now".
 void io_op::look_into(int result) noexcept {
-  const bool has_happened = result >= 0 && !polling_;
-  if (has_happened && !more_to_do(result)) {
-    end_with(result);
-  } else if (has_happened && !cancelling()) {
-    return submit();
-  } else if (has_happened || (cancelling() && is_early_end(result))) {
+  const bool is_part = result >= 0 && !polling_ && more_to_do(result);
+  if (cancelling() && (is_part || is_early_end(result))) {
     end_early();
-  } else if (asks_to_repeat(result)) {
+  } else if (is_part || asks_to_repeat(result)) {
     return repeat(result);
   } else {
     end_with(result);
@@ -76,6 +72,7 @@ bool io_op::asks_to_repeat(int result) const noexcept {
   return readiness_came || is_transient(result);
 }
 
+// Also what is left of a part.
 void io_op::repeat(int result) noexcept {
   polling_ = result == -EAGAIN;
   submit();

@@ -33,14 +33,15 @@ class receiver final : public inflow {
 
  private:
   void drop_all() noexcept override;
+  void note_failure(int error) noexcept override;
   int pass_on(const io_request& to) noexcept override;
   void prepare() noexcept override;
 
   void store(buffer& filled) noexcept;
+  void push(buffer& b) noexcept;
   buffer* pop() noexcept;
   void note_end() noexcept;
   void note_readable() noexcept;
-  void note_failure(int error) noexcept;
   void set_readable(bool yes) noexcept;
   void watch() noexcept;
   void read_pipe() noexcept;
@@ -48,7 +49,7 @@ class receiver final : public inflow {
   void note_read(std::uint32_t size) noexcept;
 
   // What there is to take, in this order; held_ counts it.
-  intrusive_queue<buffer, &buffer::next> queue_;
+  buffer_list queue_;
   bool readable_ = false;  // when watching: something can be read
   bool at_end_ = false;    // the peer sends nothing more
 
@@ -67,25 +68,29 @@ void receiver::prepare() noexcept {
 }
 
 void receiver::complete(int result, buffer* filled, bool more) noexcept {
-  begin_report(more);
+  if (!more) disarm();
   if (filled != nullptr) [[likely]] {
     store(*filled);
   } else if (result < 0) {
-    if (is_failure(result)) note_failure(-result);
+    take_failure(result);
   } else {
     request_.code == io_code::poll ? note_readable() : note_end();
   }
-  end_report();
+  end_completion();
 }
 
 void receiver::store(buffer& filled) noexcept {
-  queue_.push_back(filled);
-  ++held_;
+  push(filled);
   const bool falls_behind = held_ >= many_queued && !watching_;
   if (falls_behind) {
     watch();
     pause();
   }
+}
+
+void receiver::push(buffer& b) noexcept {
+  queue_.push_back(b);
+  ++held_;
 }
 
 buffer* receiver::pop() noexcept {
@@ -121,7 +126,7 @@ void receiver::read_pipe() noexcept {
   }
 }
 
-// EAGAIN: the descriptor is one that does not wait.
+// ENOBUFS: all small buffers are on loan.
 void receiver::note_failure(int error) noexcept {
   if (error == ENOBUFS || error == EAGAIN) return watch();
   failure_ = error;
@@ -157,8 +162,7 @@ bool receiver::read() {
   set_readable(false);
   if (result > 0) {
     large.size = static_cast<std::uint32_t>(result);
-    queue_.push_back(large);
-    ++held_;
+    push(large);
     note_read(large.size);
   } else {
     large.home->give_back(large);
@@ -203,7 +207,7 @@ receiver& source(inflow& flow) noexcept {
 
 }  // namespace
 
-inflow& begin_receiving(socket& s) {
+inflow& make_receiver(socket& s) {
   return s.input_as<receiver>();
 }
 

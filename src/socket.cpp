@@ -10,7 +10,7 @@ void socket::close_now() noexcept {
   const bool in_use = users_[0] != nullptr || users_[1] != nullptr || (input_ && input_->awaited());
   RINGLET_CHECK(!in_use, "a stream was destroyed while an operation on fd {} was in flight", fd_.get());
   if (input_) input_->close();
-  closing_ = true;
+  closed_ = true;
   if (!busy()) return fd_.reset();
   until_input_ends_ = ref<socket>(this);
 }
@@ -24,14 +24,14 @@ void socket::last_user_may_have_gone() noexcept {
 }
 
 void socket::input_has_ended() noexcept {
-  if (closing_ && !busy()) finish_close();
+  if (closed_ && !busy()) finish_close();
   until_input_ends_ = {};  // Why last: nobody else may have a reference
 }
 
 // Kernel: closing a descriptor does not end the operations on it, and its number may be given out again at once.
 bool socket::begin_close() noexcept {
   if (!fd_) return true;
-  closing_ = true;
+  closed_ = true;
   for (io_op* op : users_) {
     if (op != nullptr) op->abort(EBADF);
   }

@@ -14,10 +14,10 @@ end_of_stream::end_of_stream(std::size_t got, std::size_t wanted)
 }
 
 namespace detail {
-static_assert(wait_for_all == MSG_WAITALL && no_signal == MSG_NOSIGNAL);
+static_assert(msg_wait_all == MSG_WAITALL && msg_no_signal == MSG_NOSIGNAL);
 
 void stream_op::complete(int result, buffer*, bool) noexcept {
-  take_note(result);
+  end_or_go_on(result);
   if (!in_flight()) socket_->give_up(direction_);
 }
 

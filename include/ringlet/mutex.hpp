@@ -31,6 +31,7 @@ class mutex {
       std::swap(mutex_, other.mutex_);
       return *this;
     }
+    // Why not unlock(): nobody looks at it any more, so it need not be emptied.
     ~guard() {
       if (mutex_ != nullptr) mutex_->hand_over();
     }

@@ -21,17 +21,17 @@ class end_of_stream : public std::runtime_error {
 
 namespace detail {
 
-// The kernel's flags of a message.
-inline constexpr std::uint32_t wait_for_all = 0x100;  // MSG_WAITALL
-inline constexpr std::uint32_t no_signal = 0x4000;    // MSG_NOSIGNAL
+// The kernel's flags of a message. Why numbers: system headers stay in src/, where stream.cpp compares them.
+inline constexpr std::uint32_t msg_wait_all = 0x100;    // MSG_WAITALL
+inline constexpr std::uint32_t msg_no_signal = 0x4000;  // MSG_NOSIGNAL
 
-/// flags: for sockets.
+/// What moves bytes one way: a read or write of a pipe; else a receive or send, with these flags.
 inline io_request transfer_request(const socket& s, direction way, const void* buffer, std::size_t size,
                                    std::uint32_t flags) noexcept {
   const bool in = way == direction::in;
   const std::uint32_t length = request_length(size);
   if (s.is_pipe()) return {in ? io_code::read : io_code::write, s.fd(), buffer, length, 0, own_position};
-  return {in ? io_code::receive : io_code::send, s.fd(), buffer, length, in ? flags : flags | no_signal};
+  return {in ? io_code::receive : io_code::send, s.fd(), buffer, length, in ? flags : flags | msg_no_signal};
 }
 
 /// An operation in one direction of a socket, which no other one may use meanwhile.
@@ -56,6 +56,9 @@ class stream_op : public io_op {
 
   socket& target() const noexcept { return *socket_; }
 
+  /// An empty buffer is done with at once, unless the stream is closed or the task cancelled.
+  bool nothing_to_do() const noexcept { return request_.length == 0 && !socket_->closed() && !cancel_requested(); }
+
   /// Gives the direction up, when the operation ended without having been in flight.
   void finish() noexcept { socket_->give_up(direction_); }
 
@@ -74,15 +77,12 @@ class [[nodiscard]] stream_transfer final : public stream_op {
  public:
   stream_transfer(socket& s, direction way, const void* buffer, std::size_t size) noexcept
       : stream_op(s, way, transfer_request(s, way, buffer, size, 0)) {}
-  bool await_ready() noexcept {
-    const bool nothing_to_do = request_.length == 0 && !target().closed();
-    return (nothing_to_do && !cancel_requested()) || stream_op::await_ready();
-  }
+  bool await_ready() noexcept { return nothing_to_do() || stream_op::await_ready(); }
   std::size_t await_resume() const { return static_cast<std::size_t>(take_result()); }
 };
 
-/// The input of a socket as receive() has it, which is made here.
-inflow& begin_receiving(socket& s);
+/// Makes the input of a socket that has none. Why apart from receive(): only the first one needs the call.
+inflow& make_receiver(socket& s);
 
 /// What has come in next, once there is something.
 class [[nodiscard]] receive_awaiter final : public inflow::visit {
@@ -91,12 +91,12 @@ class [[nodiscard]] receive_awaiter final : public inflow::visit {
   chunk await_resume();
 };
 
-/// As many of them as it takes.
+/// As many receives or sends as it takes.
 class [[nodiscard]] whole_transfer final : public stream_op {
  public:
   /// done: kept up to date, also when the transfer fails; may be null.
   whole_transfer(socket& s, direction way, const void* buffer, std::size_t size, std::size_t* done) noexcept
-      : stream_op(s, way, transfer_request(s, way, buffer, size, wait_for_all)),
+      : stream_op(s, way, transfer_request(s, way, buffer, size, msg_wait_all)),
         begin_(static_cast<const std::byte*>(buffer)),
         size_(size),
         done_(done) {
@@ -105,8 +105,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
   }
   bool await_ready() noexcept {
     if (done_ != nullptr) *done_ = 0;
-    const bool nothing_to_do = size_ == 0 && !target().closed();
-    if (nothing_to_do && !cancel_requested()) return true;
+    if (nothing_to_do()) return true;
     return stream_op::await_ready() || (size_ >= large && within_budget() && sent_at_once());
   }
   void await_resume() const {
@@ -121,7 +120,7 @@ class [[nodiscard]] whole_transfer final : public stream_op {
   bool more_to_do(int result) noexcept override;
   bool sent_at_once() noexcept;
   void check_end() const;
-  /// request_ speaks of what is left.
+  /// By what more_to_do() was told, so not where has_enough(). Why no counter: request_ begins where that ends.
   std::size_t transferred() const noexcept {
     return static_cast<std::size_t>(static_cast<const std::byte*>(request_.address) - begin_);
   }
@@ -160,7 +159,7 @@ class socket_stream {
   /// empty chunk at the end. errors: os_error. cancel: safe; what arrives meanwhile is for the next reader.
   detail::receive_awaiter receive() {
     detail::inflow* const known = socket_->input();
-    return detail::receive_awaiter(known != nullptr ? *known : detail::begin_receiving(*socket_));
+    return detail::receive_awaiter(known != nullptr ? *known : detail::make_receiver(*socket_));
   }
 
   /// Fills `to`. errors: os_error; end_of_stream. cancel: what was read by then is in `to`; `got` says how much it is.

@@ -85,7 +85,7 @@ class promise_base : public pooled {
  private:
   std::coroutine_handle<> continuation_;  // null: the outermost coroutine of its task
   std::source_location created_at_;
-  promise_base* caller_ = nullptr;
+  promise_base* caller_ = nullptr;  // Why not beside continuation_: g++ then writes both through a vector register
   std::uint_least32_t awaits_in_line_ = 0;
 };
 

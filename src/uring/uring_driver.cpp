@@ -118,13 +118,13 @@ uring_driver::~uring_driver() {
 
 // Why in two: what seldom happens would take registers from what always does.
 void uring_driver::submit(io_op& op) noexcept {
-  io_uring_sqe* sqe = sqe_at_hand();
-  const bool usual = sqe != nullptr && !op.polls_first();
-  usual ? start(op, op.plain_request(), sqe) : submit_unusual(op, sqe);
+  io_uring_sqe* sqe = op.polls_first() ? nullptr : sqe_at_hand();
+  sqe != nullptr ? start(op, op.plain_request(), sqe) : submit_unusual(op);
 }
 
-void uring_driver::submit_unusual(io_op& op, io_uring_sqe* sqe) noexcept {
-  if (sqe == nullptr) sqe = next_sqe();
+// The queue is full, others are before us, or the operation waits for readiness first.
+void uring_driver::submit_unusual(io_op& op) noexcept {
+  io_uring_sqe* sqe = next_sqe();
   if (sqe == nullptr) return postpone(op);
   start(op, op.request(), sqe);
 }

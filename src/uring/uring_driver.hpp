@@ -53,7 +53,7 @@ class uring_driver final : public io_driver {
   io_uring_sqe* sqe_at_hand() noexcept;
   io_uring_sqe* next_sqe() noexcept;
   [[gnu::noinline]] io_uring_sqe* sqe_after_submitting() noexcept;
-  [[gnu::noinline]] void submit_unusual(io_op& op, io_uring_sqe* sqe) noexcept;
+  [[gnu::noinline]] void submit_unusual(io_op& op) noexcept;
   void start(io_op& op, const io_request& request, io_uring_sqe* sqe) noexcept;
   void request_end(io_op& op, io_uring_sqe* sqe) noexcept;
   void request_end_of_all() noexcept;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <ringlet/detail/io_op.hpp>
+#include <ringlet/detail/wait_queue.hpp>
 
-#include <cerrno>
 #include <string>
 
 namespace ringlet::detail {
@@ -13,11 +13,12 @@ class socket;
 
 /// What comes in at a socket, whether or not anybody waits for it just then. Belongs to the socket, so a wait that is
 /// cancelled loses nothing and costs no system call, and the next one goes on where it ended. Derived classes hold what
-/// has come in, and see to complete(): begin_report(), then to store what there is, then end_report().
+/// has come in. Their complete() calls disarm() when the request is over, stores what came, and ends with
+/// end_completion().
 class inflow : public io_op, private background {
  public:
   /// A task's wait for what comes in next, until it has been taken. Base of awaiters.
-  class visit : public wait {
+  class visit : public wait, public cancel_note {
    public:
     ~visit() { leave(); }
 
@@ -27,7 +28,6 @@ class inflow : public io_op, private background {
       park(here, *this);
       flow_->begin(*this);
     }
-    bool await_cancelled() const noexcept { return cancelled_; }
 
     void cancel() noexcept override;
     wait_text describe() const noexcept override;
@@ -43,7 +43,7 @@ class inflow : public io_op, private background {
     /// Ends the visit; throws what it was ended by, if it was.
     void finish() {
       leave();
-      const bool ended = cancelled_ || refused_ != 0;
+      const bool ended = await_cancelled() || refused_ != 0;
       if (ended) [[unlikely]]
         throw_end();
     }
@@ -62,11 +62,10 @@ class inflow : public io_op, private background {
     }
     [[noreturn]] void throw_end() const;
 
-    inflow* flow_;     // null: it was closed meanwhile, and may be gone
-    int refused_ = 0;  // 0, or why there was nothing to wait for: EBADF, EBUSY
     stage stage_ = stage::outside;
     bool found_ = false;  // there was something before the wait began
-    bool cancelled_ = false;
+    int refused_ = 0;     // 0, or why there was nothing to wait for: EBADF, EBUSY
+    inflow* flow_;        // null: it was closed meanwhile, and may be gone
   };
 
   virtual ~inflow() = default;
@@ -105,18 +104,17 @@ class inflow : public io_op, private background {
   socket& owner() const noexcept { return *owner_; }
   os_error make_error(int error) const final { return os_error(verb_, std::to_string(request_.fd), error); }
 
-  /// more: the request goes on.
-  void begin_report(bool more) noexcept {
-    if (!more) disarm();
-  }
-  /// Of a negative result. False: the request was only ended, by us or by a signal.
-  static bool is_failure(int result) noexcept { return result != -ECANCELED && !is_interruption(result); }
-  void end_report() noexcept {
+  /// The request is over.
+  void disarm() noexcept;
+  /// For a negative result. One that was only ended, by us or by a signal, is no failure.
+  void take_failure(int result) noexcept;
+  /// Wakes who waits, if something can be taken; else goes on. Comes last: it may destroy this.
+  void end_completion() noexcept {
     const bool wanted = awaited() && has_something();
     wanted ? wake_visitor() : go_on();
   }
 
-  std::uint32_t held_ = 0;  // what there is to take, but for a failure
+  std::uint32_t held_ = 0;  // how much can be taken, failure_ apart; derived classes keep count
   int failure_ = 0;         // errno that nobody has been told of yet; 0: none
 
  private:
@@ -124,6 +122,9 @@ class inflow : public io_op, private background {
   virtual void prepare() noexcept = 0;
 
   virtual void drop_all() noexcept = 0;
+
+  /// The request has failed, with this errno. EAGAIN: the descriptor is one that does not wait.
+  virtual void note_failure(int error) noexcept = 0;
 
   /// What the operation, which asks for the same, can have at once; -EAGAIN for nothing.
   virtual int pass_on(const io_request& to) noexcept = 0;
@@ -136,7 +137,6 @@ class inflow : public io_op, private background {
     if (!armed()) arm();
   }
   void arm() noexcept;
-  void disarm() noexcept;
   void go_on() noexcept;
   void wake_visitor() noexcept {
     visitor_->stage_ = visit::stage::woken;

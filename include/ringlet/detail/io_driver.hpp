@@ -28,7 +28,7 @@ enum class io_code : std::uint8_t {
   sync,
 };
 
-/// What is asked of the driver, in the terms of the system call of the same name.
+/// What is asked of the driver, in the terms of the system call of the same name. Why in this order: no gaps.
 struct io_request {
   io_code code;
   int fd;

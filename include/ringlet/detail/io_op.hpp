@@ -78,8 +78,8 @@ class io_op : public wait, public list_links {
     this_driver().submit(*this);
   }
 
-  /// What complete() does: ends the operation, or begins its next step.
-  void take_note(int result) noexcept {
+  /// What complete() does. Why apart: classes that do more than that in complete() have it in line.
+  void end_or_go_on(int result) noexcept {
     const bool has_happened = result >= 0 && !polling_;
     if (has_happened && is_enough(result)) [[likely]] {
       end_with(result);
@@ -89,7 +89,7 @@ class io_op : public wait, public list_links {
     }
   }
 
-  /// Ends without having been in flight.
+  /// Sets the result. Wakes nobody, and does not hear of the driver.
   void end_with(int result) noexcept {
     result_ = result;
     state_ = state::done;

@@ -36,7 +36,7 @@ class reactor {
 
   virtual const reactor_counters& counters() const noexcept = 0;
 
-  /// wait(long_ago) would find nothing to do. False for a world that cannot tell so soon.
+  /// wait(long_ago) would find nothing to do. False until the world has said so by calm_down().
   bool is_quiet() const noexcept { return quiet_ && (*flags_ & flags_set_by_news_) == 0; }
 
   /// What changes by itself when there is something to look at.
@@ -45,7 +45,7 @@ class reactor {
 
  protected:
   reactor() = default;
-  /// For a world that can tell.
+  /// For a world that changes by itself, outside of wait().
   void tell_news_by(const volatile unsigned& flags, unsigned set_by_news) noexcept {
     flags_ = &flags;
     flags_set_by_news_ = set_by_news;

@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <span>
 
 namespace ringlet::detail {
 
@@ -21,7 +20,7 @@ enum class medium : std::uint8_t { socket, pipe };
 /// references to it may outlive the handle; the descriptor is closed when the handle goes.
 class socket : public counted<socket> {
  public:
-  explicit socket(unique_fd fd, medium m = medium::socket) noexcept : fd_(std::move(fd)), medium_(m), closing_(!fd_) {}
+  explicit socket(unique_fd fd, medium m = medium::socket) noexcept : fd_(std::move(fd)), medium_(m), closed_(!fd_) {}
   ~socket() { delete input_; }
   socket(const socket&) = delete;
   socket& operator=(const socket&) = delete;
@@ -29,7 +28,7 @@ class socket : public counted<socket> {
 
   int fd() const noexcept { return fd_.get(); }
   bool is_pipe() const noexcept { return medium_ == medium::pipe; }
-  bool closed() const noexcept { return closing_; }
+  bool closed() const noexcept { return closed_; }
 
   /// 0, or why nothing can begin in this direction: EBADF after close(), EBUSY while somebody uses it.
   int refusal(direction way) const noexcept {
@@ -45,7 +44,7 @@ class socket : public counted<socket> {
   }
   void give_up(direction way) noexcept {
     user(way) = nullptr;
-    if (closing_) [[unlikely]]
+    if (closed_) [[unlikely]]
       last_user_may_have_gone();
   }
 
@@ -99,15 +98,13 @@ class socket : public counted<socket> {
   inflow* input_ = nullptr;               // null: nobody has wanted it
   ref<socket> until_input_ends_;          // to itself, when the handle is gone; else null
   medium medium_;
-  bool closing_;  // close() was called, or there never was a descriptor
+  bool closed_;  // close() was called, or there never was a descriptor
   intrusive_queue<close_awaiter, &close_awaiter::next_> closers_;
 };
 
+// Of inflow.hpp, to which a socket is only a name.
 inline bool inflow::visit::await_ready() noexcept {
-  if (cancel_requested()) {
-    cancelled_ = true;
-    return true;
-  }
+  if (refuse_if_cancelled()) return true;
   refused_ = flow_->owner().refusal(direction::in);
   found_ = refused_ == 0 && flow_->has_something();
   return refused_ != 0 || (found_ && within_budget());
