@@ -3,6 +3,7 @@
 
 #include "kit/catch.hpp"
 #include "kit/errors.hpp"
+#include "kit/to_the_end.hpp"
 
 #include <ringlet/ringlet.hpp>
 
@@ -29,7 +30,7 @@ inline constexpr auto time_limit = 60s;
 /// body: () -> task<>. Runs on a ring, and fails when it hangs.
 template <class Body>
 void in_time(const options& how, Body body) {
-  run(how, [&]() -> task<> {
+  kit::run_to_the_end(how, [&]() -> task<> {
     auto work = body();
     co_await with_timeout(time_limit, std::move(work));
   });

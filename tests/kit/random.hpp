@@ -47,7 +47,7 @@ void in_random_worlds(std::uint64_t count, Body body) {
   for_each_seed(count, [&](std::uint64_t seed) {
     ringlet::simulation world;
     random draw(seed);
-    ringlet::run(world.how().seed(seed), [&] { return body(world, draw); });
+    run_to_the_end(world.how().seed(seed), [&] { return body(world, draw); });
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catch.hpp"
+#include "to_the_end.hpp"
 
 #include <ringlet/testing.hpp>
 
@@ -31,7 +32,7 @@ void in_every_order(ringlet::fault_plan faults, Body body) {
   for (const auto& seed : orders()) {
     INFO("order: " << (seed ? "RINGLET_SEED=" + std::to_string(*seed) : std::string("first in, first out")));
     ringlet::simulation world(faults);
-    ringlet::run(with_order(world.how(), seed), [&] { return body(world); });
+    run_to_the_end(with_order(world.how(), seed), [&] { return body(world); });
   }
 }
 

@@ -36,7 +36,7 @@ task<int> read_error(socket_stream& from) {
 template <class Body>
 void in_world(fault_plan faults, Body body) {
   simulation world(std::move(faults));
-  run(world.how(), [&] { return body(world); });
+  kit::run_to_the_end(world.how(), [&] { return body(world); });
 }
 
 time_point now() {

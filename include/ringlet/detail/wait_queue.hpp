@@ -14,12 +14,11 @@ class cancel_note {
   bool await_cancelled() const noexcept { return cancelled_; }
 
  protected:
-  /// For await_ready: true when the task is cancelled and must not even try.
+  /// For await_ready: true when the task is cancelled and must not even try. Why noted in either case: an awaiter that
+  /// was cancelled once may be awaited again.
   bool refuse_if_cancelled() noexcept {
-    if (!cancel_requested()) [[likely]]
-      return false;
-    cancelled_ = true;
-    return true;
+    cancelled_ = cancel_requested();
+    return cancelled_;
   }
 
   void note_cancelled() noexcept { cancelled_ = true; }
