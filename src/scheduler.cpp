@@ -231,6 +231,7 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
       on_stall_(how.on_stall),
       watched_(on_stall_) {
   read_clock();
+  reactor_.serve_this_thread();
   current.ready.clear();
   current.turns = 0;
   current.boxes = {&mailbox_->place_of_top(), &reactor_.flags(), reactor_.flags_set_by_news()};

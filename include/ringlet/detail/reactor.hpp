@@ -39,6 +39,9 @@ class reactor {
   /// wait(long_ago) would find nothing to do. False until the world has said so by calm_down().
   bool is_quiet() const noexcept { return quiet_ && (*flags_ & flags_set_by_news_) == 0; }
 
+  /// The loop's thread is this one, wherever the world was made.
+  void serve_this_thread() noexcept { thread_ = &current; }
+
   /// What changes by itself when there is something to look at.
   const volatile unsigned& flags() const noexcept { return *flags_; }
   unsigned flags_set_by_news() const noexcept { return flags_set_by_news_; }
@@ -57,12 +60,13 @@ class reactor {
   /// There is something to do in the next wait().
   void stir() noexcept {
     quiet_ = false;
-    current.loop_wanted = true;
+    thread_->loop_wanted = true;
   }
 
  private:
   static constexpr unsigned no_flags = 0;
 
+  execution* thread_ = &current;  // Why not current itself: to find it is a call where the code may end up shared
   bool quiet_ = false;
   const volatile unsigned* flags_ = &no_flags;
   unsigned flags_set_by_news_ = 0;
