@@ -44,16 +44,18 @@ void io_op::complete(int result, buffer*, bool) noexcept {
 }
 
 // What is less than was asked for: a part, a failure, a cancelled end, or "not now".
-void io_op::look_into(int result) noexcept {
+bool io_op::look_into(int result) noexcept {
   const bool is_part = result >= 0 && !polling_ && more_to_do(result);
   if (cancelling() && (is_part || is_early_end(result))) {
     end_early();
   } else if (is_part || asks_to_repeat(result)) {
-    return repeat(result);
+    repeat(result);
+    return false;
   } else {
     end_with(result);
   }
   this_loop().wake(*waiter());
+  return true;
 }
 
 // Why polling_: while it only waits for readiness, a cancelled operation has not happened, ready or not.

@@ -17,8 +17,7 @@ namespace detail {
 static_assert(msg_wait_all == MSG_WAITALL && msg_no_signal == MSG_NOSIGNAL);
 
 void stream_op::complete(int result, buffer*, bool) noexcept {
-  end_or_go_on(result);
-  if (!in_flight()) socket_->give_up(direction_);
+  if (end_or_go_on(result)) socket_->give_up(direction_);
 }
 
 // Why: what is large is in the cache now, and will not be when the ring comes to it.

@@ -264,14 +264,15 @@ void uring_driver::reap() noexcept {
   if ((IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0) ++counters_.cq_overflows;
   const io_uring_cq& queue = ring_.cq;
   const io_uring_cqe* const entries = queue.cqes;
+  unsigned* const head_in_ring = queue.khead;
   const unsigned mask = *queue.kring_mask;
-  unsigned head = *queue.khead;
+  unsigned head = *head_in_ring;
   const unsigned count = std::min(io_uring_cq_ready(&ring_), completions_a_reap);
   counters_.completed += count;
   for (const unsigned end = head + count; head != end;) {
     const io_uring_cqe& entry = entries[head & mask];
     const completion done{io_uring_cqe_get_data(&entry), entry.res, entry.flags};
-    io_uring_smp_store_release(queue.khead, ++head);
+    io_uring_smp_store_release(head_in_ring, ++head);
     dispatch(done);
   }
 }
@@ -290,10 +291,10 @@ void uring_driver::dispatch(const completion& done) noexcept {
 
 buffer* uring_driver::received(const completion& done) noexcept {
   if ((done.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
-  const std::uint32_t size = done.result > 0 ? static_cast<std::uint32_t>(done.result) : 0;
-  buffer& filled = buffers_->filled(done.flags >> IORING_CQE_BUFFER_SHIFT, size);
-  if (size > 0) return &filled;
-  buffers_->give_back(filled);
+  const unsigned number = done.flags >> IORING_CQE_BUFFER_SHIFT;
+  if (done.result > 0) [[likely]]
+    return &buffers_->filled(number, static_cast<std::uint32_t>(done.result));
+  buffers_->give_back(buffers_->filled(number, 0));
   return nullptr;
 }
 

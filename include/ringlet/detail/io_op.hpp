@@ -78,15 +78,15 @@ class io_op : public wait, public list_links {
     this_driver().submit(*this);
   }
 
-  /// What complete() does. Why apart: classes that do more than that in complete() have it in line.
-  void end_or_go_on(int result) noexcept {
-    const bool has_happened = result >= 0 && !polling_;
-    if (has_happened && is_enough(result)) [[likely]] {
-      end_with(result);
-      this_loop().wake(*waiter());
-    } else {
-      look_into(result);
-    }
+  /// What complete() does; true when the operation is over. Why apart: classes that do more than that in complete()
+  /// have it in line.
+  bool end_or_go_on(int result) noexcept {
+    const bool all_has_happened = result >= 0 && !polling_ && is_enough(result);
+    if (!all_has_happened) [[unlikely]]
+      return look_into(result);
+    end_with(result);
+    this_loop().wake(*waiter());
+    return true;
   }
 
   /// Sets the result. Wakes nobody, and does not hear of the driver.
@@ -132,7 +132,7 @@ class io_op : public wait, public list_links {
 
   [[noreturn]] void throw_failure() const;
   bool is_enough(int result) const noexcept { return static_cast<std::uint32_t>(result) >= asked_below_; }
-  void look_into(int result) noexcept;
+  bool look_into(int result) noexcept;
   void end_early() noexcept;
   io_request readiness_request() const noexcept;
 
