@@ -9,17 +9,14 @@ namespace ringlet::detail {
 constinit frame_pool::block frame_pool::opened{nullptr, 0};
 constinit frame_pool::block frame_pool::closed{nullptr, SIZE_MAX};
 
-// Why aligned only what is kept: to align takes time, and what is not kept is made again and again.
 void* frame_pool::make(std::size_t size) {
-  void* const memory = is_kept(size) ? ::operator new(size, alignment) : ::operator new(size);
+  void* const memory = ::operator new(size);
   ++made_;
   return memory;
 }
 
-void frame_pool::unmake(void* memory, std::size_t size) noexcept {
+void frame_pool::unmake(void* memory) noexcept {
   --made_;
-  // Why not in one expression: clang 19 would call both, whatever the condition.
-  if (is_kept(size)) return ::operator delete(memory, alignment);
   ::operator delete(memory);
 }
 
@@ -28,7 +25,7 @@ void frame_pool::begin_with(block& bottom) noexcept {
     while (top->below != nullptr) {
       block* const first = top;
       top = first->below;
-      unmake(first, step);
+      unmake(first);
     }
     top = &bottom;
   }

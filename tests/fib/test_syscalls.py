@@ -59,7 +59,7 @@ def exchange(clients, rounds, request, reply):
 def expect_enters_only(server, request, reply):
     with server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(server)) for _ in range(CLIENTS)]
-        exchange(clients, 5, request, reply)  # buffers and frames are there after that
+        exchange(clients, 25, request, reply)  # buffers are there after that, and frames for as many as ask at once
         counted = Counted(server.pid)
         try:
             exchange(clients, ROUNDS, request, reply)

@@ -29,10 +29,10 @@ class frame_pool {
 
   void release(void* memory, std::size_t size) noexcept {
     const std::size_t index = class_of(size);
-    if (index >= classes) return unmake(memory, size);
+    if (index >= classes) return unmake(memory);
     block* const top = tops_[index];
     if (top->height >= most_kept / block_size(index)) [[unlikely]]
-      return unmake(memory, size);
+      return unmake(memory);
     tops_[index] = ::new (memory) block{top, top->height + 1};
   }
 
@@ -52,16 +52,14 @@ class frame_pool {
     std::size_t height;
   };
   static constexpr std::size_t step = 64;
-  static constexpr std::align_val_t alignment{step};  // Why: what fits into a line of the cache shall not lie in two
   static constexpr std::size_t classes = 32;
   static constexpr std::size_t most_kept = 1 << 20;  // units: bytes
 
   static constexpr std::size_t class_of(std::size_t size) noexcept { return (size - 1) / step; }
-  static constexpr bool is_kept(std::size_t size) noexcept { return class_of(size) < classes; }
   static constexpr std::size_t block_size(std::size_t index) noexcept { return (index + 1) * step; }
 
   void* make(std::size_t size);
-  void unmake(void* memory, std::size_t size) noexcept;
+  void unmake(void* memory) noexcept;
   void begin_with(block& bottom) noexcept;
 
   // The two bottoms that a stack may have.
