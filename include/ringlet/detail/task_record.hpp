@@ -155,7 +155,7 @@ class task_record : public list_links {
   fiber_base* fiber() const noexcept { return fiber_; }
   void waits_in(fiber_base* fiber) noexcept { fiber_ = fiber; }
 
-  // What each step touches comes first, in one line of the cache.
+  // What each step touches comes first, side by side.
   task_record* next_ready_ = nullptr;  // the ready queue's link
 
  private:
@@ -179,7 +179,7 @@ class task_record : public list_links {
   wait* wait_ = nullptr;  // null: running or ready; else what it waits for
   scope* innermost_ = &base_;
   std::int64_t parked_since_ = no_step_yet;  // or, until its wait begins, since when it runs
-  // From here on the next line.
+
   promise_base* leaf_ = nullptr;  // where a suspended task goes on; null: unknown, or not in a ringlet::task
   fiber_base* fiber_ = nullptr;
   scope base_;
