@@ -48,7 +48,10 @@ bool io_op::look_into(int result) noexcept {
   const bool is_part = result >= 0 && !polling_ && more_to_do(result);
   if (cancelling() && (is_part || is_early_end(result))) {
     end_early();
-  } else if (is_part || asks_to_repeat(result)) {
+  } else if (is_part) {
+    submit_rest();
+    return false;
+  } else if (asks_to_repeat(result)) {
     repeat(result);
     return false;
   } else {
@@ -74,7 +77,6 @@ bool io_op::asks_to_repeat(int result) const noexcept {
   return readiness_came || is_transient(result);
 }
 
-// Also what is left of a part.
 void io_op::repeat(int result) noexcept {
   polling_ = result == -EAGAIN;
   submit();

@@ -63,6 +63,9 @@ class stream_op : public io_op {
   void finish() noexcept { socket_->give_up(direction_); }
 
  private:
+  void submit_rest() noexcept final { start(); }  // Why: behind the part, there may be an end or a failure
+
+  /// What has come in at the socket comes before what is still to come.
   void start() noexcept {
     inflow* before = direction_ == direction::in ? socket_->input() : nullptr;
     before != nullptr ? before->make_way_for(*this) : submit();

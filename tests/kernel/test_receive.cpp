@@ -397,6 +397,37 @@ TEST_CASE("receive: a connection that is reset gives what came before, or nothin
   }
 }
 
+// Without a request that goes on by itself, the kernel meets the reset in the middle of a receive that waits for all,
+// and says only how many bytes came before.
+TEST_CASE("receive: a reset behind bytes that nobody waited for is what read_exactly() fails with") {
+  for (int round = 0; round < 20; ++round) {
+    in_time([]() -> task<> {
+      connection ends = co_await connect_pair();
+      const auto nothing = co_await move_on_after(1ms, ends.server.receive());
+      CHECK_FALSE(nothing.has_value());
+      put(ends.client, "part");
+      ends.client.reset_on_close();
+      co_await ends.client.close();
+      co_await sleep_for(1ms);
+      std::array<std::byte, 10> whole{};
+      std::size_t got = 0;
+      bool at_end = false;
+      const int error = co_await error_of([&]() -> task<> {
+        try {
+          co_await ends.server.read_exactly(whole, got);
+        } catch (const end_of_stream&) {
+          at_end = true;
+        }
+      });
+      CHECK(got == 4);
+      CHECK(error == (plain_path() ? 0 : ECONNRESET));
+      CHECK(at_end == plain_path());
+      const chunk end = co_await ends.server.receive();
+      CHECK(end.empty());
+    });
+  }
+}
+
 // --- Ends
 
 TEST_CASE("receive: a stream may go, or be closed, while data arrives that nobody waits for") {

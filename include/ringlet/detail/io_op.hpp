@@ -105,6 +105,8 @@ class io_op : public wait, public list_links {
 
   /// Takes note of a result. True: that was only a part; request_ now says what is left.
   virtual bool more_to_do(int) noexcept { return false; }
+  /// Asks for what is left.
+  virtual void submit_rest() noexcept { submit(); }
 
   /// What the operation gave, or throws os_error or `cancelled`.
   int take_result() const {
