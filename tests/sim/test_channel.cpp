@@ -1,6 +1,7 @@
 // Tests of ringlet/channel.hpp: every item arrives once and in order, whoever waits, is cancelled, throws or closes.
 #include "kit/counted.hpp"
 #include "kit/errors.hpp"
+#include "kit/fragile.hpp"
 #include "kit/random.hpp"
 #include "kit/tasks.hpp"
 
@@ -622,21 +623,6 @@ struct request {
   int number;
 };
 
-/// Its move constructor throws when it is told to.
-class fragile {
- public:
-  static inline int moves_left = -1;  // until one throws; negative: none does
-
-  explicit fragile(int number) : number_(number) {}
-  fragile(fragile&& other) : number_(other.number_) {
-    if (moves_left-- == 0) throw std::runtime_error("broken");
-  }
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
 }  // namespace
 
 TEST_CASE("channel: items need neither a default constructor nor a copy nor an assignment") {
@@ -718,10 +704,10 @@ TEST_CASE("channel: when moving an item throws, whoever moved it is told, and th
       INFO("capacity " << capacity << ", after " << moves << " moves");
       simulation world;
       run(world.how(), [&]() -> task<> {
-        channel<fragile> items(capacity);
+        channel<kit::fragile> items(capacity);
         int thrown = 0;
         std::vector<int> sent, got;
-        fragile::moves_left = moves;
+        kit::fragile::moves_left = moves;
         const auto send = [&](int i) -> task<> {
           const bool accepted = co_await items.send(std::in_place, i);
           if (accepted) sent.push_back(i);
@@ -747,7 +733,7 @@ TEST_CASE("channel: when moving an item throws, whoever moved it is told, and th
             ended = !error && got.size() == before;
           }
         });
-        fragile::moves_left = -1;
+        kit::fragile::moves_left = -1;
         CHECK(thrown <= 1);
         CHECK(sent.size() >= got.size());
         CHECK(sent.size() + static_cast<std::size_t>(thrown) >= 10);
@@ -761,16 +747,16 @@ TEST_CASE("channel: when moving an item throws, whoever moved it is told, and th
 TEST_CASE("channel: an unbounded one goes on when a move throws while it grows") {
   simulation world;
   run(world.how(), []() -> task<> {
-    channel<fragile> items(unbounded);
+    channel<kit::fragile> items(unbounded);
     int sent = 0;
     for (int i = 0; i < 1'000; ++i) {
-      fragile::moves_left = i % 7 == 0 ? 0 : -1;
+      kit::fragile::moves_left = i % 7 == 0 ? 0 : -1;
       try {
-        sent += items.try_send(fragile(i)) ? 1 : 0;
+        sent += items.try_send(kit::fragile(i)) ? 1 : 0;
       } catch (const std::runtime_error&) {
       }
     }
-    fragile::moves_left = -1;
+    kit::fragile::moves_left = -1;
     CHECK(items.size() == static_cast<std::size_t>(sent));
     std::vector<int> got;
     while (const auto item = items.try_receive()) got.push_back(item->number());

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace ringlet::detail {
@@ -39,6 +40,11 @@ class ring_queue {
   void pop_front() noexcept {
     front().~T();
     ++begin_;
+  }
+  /// Moves the oldest element into `to`. When the move throws, it stays.
+  void take_front(std::optional<T>& to) {
+    to.emplace(std::move(front()));
+    pop_front();
   }
 
  private:
