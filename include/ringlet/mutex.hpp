@@ -38,6 +38,8 @@ class mutex {
 
     /// True while it holds the mutex.
     explicit operator bool() const noexcept { return mutex_ != nullptr; }
+    /// What it holds; null: nothing.
+    mutex* held() const noexcept { return mutex_; }
     /// Hands the mutex to the task that has waited longest. Twice is no error.
     void unlock() noexcept {
       if (mutex_ != nullptr) std::exchange(mutex_, nullptr)->hand_over();
@@ -58,12 +60,12 @@ class mutex {
       if (refuse_if_cancelled()) return true;
       if (mutex_.take_if_free()) [[likely]]
         return detail::within_budget();
-      if (mutex_.holder_ == myself()) throw_relock();
+      if (mutex_.held_by_this_task()) throw_relock();
       return false;
     }
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-      if (mutex_.holder_ == myself()) return detail::preempt(here);
+      if (mutex_.held_by_this_task()) return detail::preempt(here);
       park(here, mutex_.waits_);
       return detail::next_step();
     }
@@ -86,6 +88,9 @@ class mutex {
 
   /// An empty guard when somebody holds it, or waits for it. Never suspends.
   guard try_lock() noexcept { return take_if_free() ? guard(*this) : guard(); }
+
+  /// True when the running task has locked it.
+  bool held_by_this_task() const noexcept { return holder_ == myself(); }
 
  private:
   static constexpr std::uint64_t nobody = 0;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <ringlet/as_result.hpp>
+#include <ringlet/barrier.hpp>
 #include <ringlet/cancel.hpp>
 #include <ringlet/channel.hpp>
 #include <ringlet/chunk.hpp>
+#include <ringlet/condition_variable.hpp>
 #include <ringlet/config.hpp>
 #include <ringlet/copy.hpp>
 #include <ringlet/endpoint.hpp>
@@ -16,6 +18,7 @@
 #include <ringlet/file.hpp>
 #include <ringlet/generator.hpp>
 #include <ringlet/io.hpp>
+#include <ringlet/latch.hpp>
 #include <ringlet/line_reader.hpp>
 #include <ringlet/mt_channel.hpp>
 #include <ringlet/mutex.hpp>
@@ -24,6 +27,7 @@
 #include <ringlet/optional_reference.hpp>
 #include <ringlet/pipe.hpp>
 #include <ringlet/process.hpp>
+#include <ringlet/recursive_mutex.hpp>
 #include <ringlet/resolve.hpp>
 #include <ringlet/result.hpp>
 #include <ringlet/run.hpp>
