@@ -27,6 +27,7 @@
 #include <ringlet/optional_reference.hpp>
 #include <ringlet/pipe.hpp>
 #include <ringlet/process.hpp>
+#include <ringlet/queue.hpp>
 #include <ringlet/recursive_mutex.hpp>
 #include <ringlet/resolve.hpp>
 #include <ringlet/result.hpp>

@@ -46,6 +46,18 @@ with_timeout threw: timed out
 when_any: quick answered, slow did not
 work saved
 """,
+    "workers": """\
+6765
+10946
+17711
+28657
+46368
+75025
+121393
+196418
+317811
+514229
+""",
 }
 
 

@@ -32,6 +32,8 @@ struct surroundings {
   recursive_mutex locked_again;
   barrier too_few{2};
   latch never_zero{1};
+  queue<int> full_queue{1};
+  queue<int> empty_queue{1};
   channel<int> unused{0};
   std::optional<job<int>> endless;
   std::pair<tcp_stream, tcp_stream> quiet;
@@ -88,6 +90,9 @@ std::vector<row> rows_for_tasks() {
   rows.push_back(waits("recursive_mutex::lock", [](surroundings& s) { return s.locked_again.lock(); }));
   rows.push_back(waits("barrier::arrive_and_wait", [](surroundings& s) { return s.too_few.arrive_and_wait(); }));
   rows.push_back(waits("latch::wait", [](surroundings& s) { return s.never_zero.wait(); }));
+  rows.push_back(waits("queue::put", [](surroundings& s) { return s.full_queue.put(2); }));
+  rows.push_back(waits("queue::get", [](surroundings& s) { return s.empty_queue.get(); }));
+  rows.push_back(waits("queue::join", [](surroundings& s) { return s.full_queue.join(); }));
   rows.push_back(waits("channel::send", [](surroundings& s) { return s.unused.send(1); }));
   rows.push_back(waits("channel::receive", [](surroundings& s) { return s.unused.receive(); }));
   rows.push_back(waits("job", [](surroundings& s) { return *s.endless; }));
@@ -149,6 +154,7 @@ void for_each_row(Body body) {
     kit::in_every_order([&](simulation& world) -> task<> {
       surroundings s(world);
       s.taken.try_acquire();
+      s.full_queue.try_put(1);
       co_await s.full.first.write_all("0123456789");  // full from now on
       co_await s.in_memory.first.write_all("0123456789");
       co_await with_nursery([&](nursery& n) -> task<> {
@@ -289,6 +295,7 @@ TEST_CASE("awaitables: an offloaded function that waits for a worker is withdraw
       });
       while (!begun) co_await yield_now();
       bool unwound = false;
+      auto queued = n.spawn([&]() -> task<> {
         try {
           co_await pool.run([&] { second_ran = true; });
         } catch (const cancelled&) {
@@ -297,8 +304,11 @@ TEST_CASE("awaitables: an offloaded function that waits for a worker is withdraw
         }
       });
       for (int i = 0; i < 3; ++i) co_await yield_now();
+      CHECK(pool.queued() == 1);
+      queued.cancel();
       for (int i = 0; i < 3; ++i) co_await yield_now();
       CHECK(unwound);
+      CHECK(pool.queued() == 0);
       release = true;
     });
     CHECK_FALSE(second_ran);
