@@ -62,6 +62,7 @@ class thread_pool_queue {
   ~thread_pool_queue() { shutdown(); }
 
   void submit(pool_job& job);
+  void submit_homeless(pool_job& job);
   bool withdraw(pool_job& job) noexcept;
   void shutdown() noexcept;
 
@@ -81,6 +82,7 @@ class thread_pool_queue {
   void note_who_waits() noexcept;
   bool must_call() noexcept;
   void call_worker() noexcept;
+  void enqueue(pool_job& job);
   void count_asker(pool_job& job);
   void forget(std::size_t* asker) noexcept;
   [[noreturn]] void refuse(pool_job& job);
@@ -120,10 +122,20 @@ thread_pool_queue::thread_pool_queue(std::size_t workers, std::size_t limit) : l
   }
 }
 
-// Why without the lock: the loop would have to wait for workers, and each wait costs more than a small function.
 void thread_pool_queue::submit(pool_job& job) {
   count_asker(job);
   job.home_ = &this_loop().post_box();
+  enqueue(job);
+}
+
+void thread_pool_queue::submit_homeless(pool_job& job) {
+  job.asked_ = nullptr;
+  job.home_ = nullptr;
+  enqueue(job);
+}
+
+// Why without the lock: the loop would have to wait for workers, and each wait costs more than a small function.
+void thread_pool_queue::enqueue(pool_job& job) {
   if (!submitted_.push(job)) refuse(job);
   if (must_call()) call_worker();
 }
@@ -243,7 +255,8 @@ void thread_pool_queue::work(std::size_t& asked) noexcept {
     if (home.get() != job->home_) home = ref(job->home_);
     std::size_t* const asker = job->asked_;
     job->execute();
-    if (!home->push(*job)) job->nobody_waits();  // the job, and its loop, may be gone from here on
+    const bool goes_home = home && home->push(*job);
+    if (!goes_home) job->nobody_waits();  // the job, and its loop, may be gone from here on
     lock.lock();
     forget(asker);
   }
@@ -268,6 +281,12 @@ std::size_t thread_pool_queue::queued() noexcept {
 
 void submit_job(thread_pool_queue& queue, pool_job& job) {
   queue.submit(job);
+}
+void submit_homeless_job(thread_pool_queue& queue, pool_job& job) {
+  queue.submit_homeless(job);
+}
+bool is_own_worker(const thread_pool_queue& queue) noexcept {
+  return own_pool == &queue;
 }
 bool withdraw_job(thread_pool_queue& queue, pool_job& job) noexcept {
   return queue.withdraw(job);

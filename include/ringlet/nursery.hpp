@@ -12,7 +12,9 @@ class job;
 
 namespace detail {
 class nursery_access;
-}
+template <class>
+class completion_watch;
+}  // namespace detail
 
 /// Holds the tasks spawned in it. It ends when all of them have ended; the first error cancels the others and comes
 /// out of with_nursery. threads: the loop's. lifetime: until with_nursery returns.
@@ -123,6 +125,8 @@ class [[maybe_unused]] job {
  private:
   friend class nursery;
   friend class detail::nursery_access;
+  template <class>
+  friend class detail::completion_watch;
   explicit job(detail::child_with_result<R>* child) noexcept : child_(child) {}
 
   detail::ref<detail::child_with_result<R>> child_;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/as_completed.hpp>
 #include <ringlet/as_result.hpp>
 #include <ringlet/barrier.hpp>
 #include <ringlet/cancel.hpp>
@@ -16,6 +17,7 @@
 #include <ringlet/fd.hpp>
 #include <ringlet/fiber.hpp>
 #include <ringlet/file.hpp>
+#include <ringlet/future.hpp>
 #include <ringlet/generator.hpp>
 #include <ringlet/io.hpp>
 #include <ringlet/latch.hpp>

@@ -2,78 +2,27 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <ringlet/detail/awaitable.hpp>
-#include <ringlet/detail/intrusive.hpp>
-#include <ringlet/detail/remote_work.hpp>
+#include <ringlet/detail/pool_job.hpp>
+#include <ringlet/detail/pool_map.hpp>
+#include <ringlet/future.hpp>
 #include <ringlet/scheduler.hpp>
 #include <ringlet/task.hpp>
 
 #include <cstddef>
-#include <optional>
-#include <stop_token>
-#include <tuple>
 
 namespace ringlet {
 
-class thread_pool;
-
 namespace detail {
-
-/// One function on its way through a pool and back to its loop. Lives in the awaiter or on the heap.
-class pool_job : public remote_work, public list_links {
- public:
-  /// threads: a worker's.
-  virtual void execute() noexcept = 0;
-
-  /// Called in place of run() when the loop that the job belongs to has ended. A job that its loop does not wait for
-  /// holds a reference to the loop's mailbox. threads: a worker's.
-  virtual void nobody_waits() noexcept {}
-
- protected:
-  pool_job() = default;
-  pool_job(const pool_job& other) noexcept : remote_work(other), list_links() {}
-  ~pool_job() = default;
-
- private:
-  friend class thread_pool_queue;
-  mailbox* home_ = nullptr;       // of the loop to go back to, which waits for the job, unless that holds a reference
-  std::size_t* asked_ = nullptr;  // counts it for the worker whose function asked; null: somebody else did
-};
-
-class thread_pool_queue;
-
-/// Hands the job over; it comes back through run() on this loop. errors: std::logic_error, as of thread_pool::run.
-void submit_job(thread_pool_queue& queue, pool_job& job);
-
-/// Takes the job back. False: too late, a worker has it, and it will come back by itself.
-bool withdraw_job(thread_pool_queue& queue, pool_job& job) noexcept;
-
-struct no_stop_source {};
-
-template <class F, class... Args>
-inline constexpr bool takes_stop_token = std::is_invocable_v<F&, std::stop_token, Args&&...>;
-
-template <class F, class... Args>
-struct offload_result {
-  using type = std::invoke_result_t<F&, Args&&...>;
-};
-template <class F, class... Args>
-  requires takes_stop_token<F, Args...>
-struct offload_result<F, Args...> {
-  using type = std::invoke_result_t<F&, std::stop_token, Args&&...>;
-};
 
 /// Awaits f(args...) on a worker.
 template <class F, class... Args>
 class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
-  static constexpr bool takes_token = takes_stop_token<F, Args...>;
-
  public:
-  using value_type = typename offload_result<F, Args...>::type;
+  using value_type = typename pool_call<F, Args...>::result_type;
 
   template <class G, class... Given>
   explicit offload_awaiter(thread_pool_queue& queue, G&& f, Given&&... given)
-      : queue_(&queue), function_(std::forward<G>(f)), args_(std::forward<Given>(given)...) {}
+      : queue_(&queue), call_(std::forward<G>(f), std::forward<Given>(given)...) {}
 
   bool await_ready() noexcept {
     cancelled_ = cancel_requested();
@@ -91,29 +40,20 @@ class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
     return result_.take();
   }
 
-  // What has not begun never will; what runs is told, if it listens, and awaited.
+  // What has not begun never will; what runs is told, and awaited.
   void cancel() noexcept override {
     if (withdraw_job(*queue_, *this)) {
       cancelled_ = true;
       this_loop().offload_ended();
       this_loop().wake(*waiter());
-    } else if constexpr (takes_token) {
-      stop_.request_stop();
+    } else {
+      call_.request_stop();
     }
   }
   wait_text describe() const noexcept override { return {"offload a function"}; }
 
  private:
-  void execute() noexcept override {
-    const auto call = [this](Args&... args) -> value_type {
-      if constexpr (takes_token) {
-        return function_(stop_.get_token(), std::move(args)...);
-      } else {
-        return function_(std::move(args)...);
-      }
-    };
-    call_into(result_, [&]() -> value_type { return std::apply(call, args_); });
-  }
+  void execute() noexcept override { call_.run_into(result_); }
 
   void run() noexcept override {
     this_loop().offload_ended();
@@ -121,9 +61,7 @@ class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
   }
 
   thread_pool_queue* queue_;
-  F function_;
-  std::tuple<Args...> args_;
-  [[no_unique_address]] std::conditional_t<takes_token, std::stop_source, no_stop_source> stop_;
+  pool_call<F, Args...> call_;
   outcome<value_type> result_;
   bool cancelled_ = false;
 };
@@ -154,6 +92,26 @@ class thread_pool {
     static_assert((detail::safe_argument<Args> && ...), RINGLET_UNSAFE_ARGUMENT);
     return detail::offload_awaiter<std::decay_t<F>, std::decay_t<Args>...>(*queue_, std::forward<F>(f),
                                                                            std::forward<Args>(args)...);
+  }
+
+  /// Gives f(args...) to a worker at once, and a future for its result; dropping that changes nothing. `f` and `args`
+  /// are copied or moved; a std::stop_token as for run(). errors: of `f`, to those who ask the future; std::logic_error
+  /// after shutdown(). threads: any. lifetime: the pool outlives the future's cancel(), and waits for it to be done.
+  template <class F, class... Args>
+  auto submit(F&& f, Args&&... args) {
+    using call = detail::future_call<std::decay_t<F>, std::decay_t<Args>...>;
+    return detail::begin_future<typename call::result_type>(
+        *new call(*queue_, std::forward<F>(f), std::forward<Args>(args)...));
+  }
+
+  /// `co_await pool.map(f, items)` runs f(item) for each on the workers; gives std::vector of the results, in the order
+  /// of the items (of `nothing` for void). `f` and the items are copied, when map() is called.
+  /// errors: the first one, after the functions that had begun have ended; the others never begin. cancel: as for
+  /// run().
+  template <class F, class Range>
+  auto map(F&& f, const Range& items) {
+    RINGLET_REQUIRE_SAFE_CLOSURE(F);
+    return detail::map_awaiter<std::decay_t<F>, std::decay_t<decltype(*items.begin())>>(*queue_, f, items);
   }
 
   /// Refuses new functions, runs those it has to their end, and ends the workers. Blocks. Twice is no error.

@@ -129,6 +129,8 @@ class child_base : public task_record, public counted<child_base> {
 
   class join_wait : public queued_wait {
    public:
+    /// The child has finished.
+    virtual void child_finished() noexcept { this_loop().wake(*waiter()); }
     wait_text describe() const noexcept override { return {"join task", task_id_}; }
 
    protected:
@@ -144,7 +146,7 @@ class child_base : public task_record, public counted<child_base> {
  protected:
   void tell_finished(bool succeeded) noexcept {
     succeeded_ = succeeded;
-    joiners_.wake_all();
+    while (join_wait* each = joiners_.pop()) each->child_finished();
     std::exchange(parent_, nullptr)->child_finished(*this);
     drop_reference();
   }

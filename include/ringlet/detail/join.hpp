@@ -74,16 +74,6 @@ task<std::vector<outcome<await_result<range_element<Range>>>>> join_range(join_u
 }
 
 template <class T>
-stored<T> take_stored(outcome<T>& result) {
-  if constexpr (std::is_object_v<T>) {
-    return result.take();
-  } else {
-    result.take();
-    return result.value();
-  }
-}
-
-template <class T>
 std::optional<stored<T>> take_optional(outcome<T>& result) {
   if (!result.has_value()) return std::nullopt;
   return take_stored(result);

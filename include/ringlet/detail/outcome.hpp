@@ -141,6 +141,17 @@ class outcome {
   state state_ = state::none;
 };
 
+/// As take(), but gives an object for every T.
+template <class T>
+stored<T> take_stored(outcome<T>& result) {
+  if constexpr (std::is_object_v<T>) {
+    return result.take();
+  } else {
+    result.take();
+    return result.value();
+  }
+}
+
 /// True while `cancelled` itself is being handled. Why: cheaper than to throw it once more to see its type.
 bool handling_cancelled() noexcept;
 

@@ -63,9 +63,15 @@ class wait_queue {
   /// Parks the running task until its wait is popped, or undone by queued_wait::cancel().
   template <class Promise>
   void park(std::coroutine_handle<Promise> here, Wait& w) noexcept {
-    waits_.push_back(w);
+    add(w);
     detail::park(here, w);
   }
+
+  /// Adds what is not waited for by a task. Only for pop().
+  void add(Wait& w) noexcept { waits_.push_back(w); }
+
+  /// Ends the oldest wait, without waking anybody; null when nobody waits.
+  Wait* pop() noexcept { return waits_.pop_front(); }
 
   /// Ends the oldest wait and makes its task ready; null when nobody waits.
   Wait* wake_one() noexcept {
