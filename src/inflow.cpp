@@ -34,6 +34,12 @@ void inflow::take_failure(int result) noexcept {
   if (result != -ECANCELED && !is_interruption(result)) note_failure(-result);
 }
 
+bool inflow::look_now() noexcept {
+  must_look_ = false;
+  look();
+  return has_something();
+}
+
 // --- The tasks' side
 
 // Also one that was woken: what it was woken for is dropped, and the socket may be gone when its task goes on.
@@ -75,6 +81,15 @@ void inflow::visit::cancel() noexcept {
   note_cancelled();
   this_loop().wake(*waiter());
   leave();
+}
+
+// Why cancelled only here: a request that came after the task had been woken found that its wait was over.
+bool inflow::visit::look() noexcept {
+  if (flow_ == nullptr || flow_->finds_something()) return true;
+  if (refuse_if_cancelled()) return true;
+  stage_ = stage::waiting;
+  if (!flow_->armed()) flow_->arm();
+  return false;
 }
 
 wait_text inflow::visit::describe() const noexcept {

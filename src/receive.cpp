@@ -41,17 +41,14 @@ class receiver final : public inflow {
   void push(buffer& b) noexcept;
   buffer* pop() noexcept;
   void note_end() noexcept;
-  void note_readable() noexcept;
-  void set_readable(bool yes) noexcept;
   void watch() noexcept;
-  void read_pipe() noexcept;
-  bool read();
+  void look() noexcept override;
+  void take_in(buffer& large, int result) noexcept;
   void note_read(std::uint32_t size) noexcept;
 
   // What there is to take, in this order; held_ counts it.
   buffer_list queue_;
-  bool readable_ = false;  // when watching: something can be read
-  bool at_end_ = false;    // the peer sends nothing more
+  bool at_end_ = false;  // the peer sends nothing more
 
   bool watching_ = false;         // asks for readiness only
   std::uint8_t small_reads_ = 0;  // in a row, when watching
@@ -73,8 +70,10 @@ void receiver::complete(int result, buffer* filled, bool more) noexcept {
     store(*filled);
   } else if (result < 0) {
     take_failure(result);
+  } else if (request_.code == io_code::poll) {
+    must_look_ = true;  // it may be less than a byte, an urgent one, or somebody else's by the time that we look
   } else {
-    request_.code == io_code::poll ? note_readable() : note_end();
+    note_end();
   }
   end_completion();
 }
@@ -103,29 +102,6 @@ void receiver::note_end() noexcept {
   if (!std::exchange(at_end_, true)) ++held_;
 }
 
-void receiver::set_readable(bool yes) noexcept {
-  if (yes == readable_) return;
-  readable_ = yes;
-  yes ? ++held_ : --held_;
-}
-
-void receiver::note_readable() noexcept {
-  if (!owner().is_pipe()) {
-    set_readable(true);
-  } else if (awaited()) {
-    read_pipe();
-  }
-}
-
-// Why at once: a pipe may have other readers, and a task that has gone on cannot wait again when they were faster.
-void receiver::read_pipe() noexcept {
-  try {
-    read();
-  } catch (const std::bad_alloc&) {
-    failure_ = ENOMEM;
-  }
-}
-
 // ENOBUFS: all small buffers are on loan.
 void receiver::note_failure(int error) noexcept {
   if (error == ENOBUFS || error == EAGAIN) return watch();
@@ -144,35 +120,35 @@ void receiver::drop_all() noexcept {
 // --- The tasks' side
 
 chunk receiver::take() {
-  const bool found_nothing = queue_.empty() && readable_ && !read();
-  if (found_nothing) failure_ = EAGAIN;
   if (buffer* first = pop()) return chunk(*first);
   if (failure_ != 0) throw make_error(std::exchange(failure_, 0));
   return chunk();
 }
 
-// False: there was nothing, after all.
-// Why for a socket only when the task goes on: a large buffer that is read, used and given back at once stays in the
-// cache.
-bool receiver::read() {
-  buffer& large = this_driver().spare_buffers().take();
-  const io_code code = owner().is_pipe() ? io_code::read : io_code::receive;
-  const int result = this_driver().try_now({code, request_.fd, large.data, large_buffers::capacity});
-  const bool nothing_there = result == -EAGAIN || is_interruption(result);
-  set_readable(false);
+// Into a large buffer that is used and given back at once, so that it stays in the cache.
+void receiver::look() noexcept {
+  try {
+    buffer& large = this_driver().spare_buffers().take();
+    const io_code code = owner().is_pipe() ? io_code::read : io_code::receive;
+    take_in(large, this_driver().try_now({code, request_.fd, large.data, large_buffers::capacity}));
+  } catch (const std::bad_alloc&) {
+    failure_ = ENOMEM;
+  }
+}
+
+void receiver::take_in(buffer& large, int result) noexcept {
   if (result > 0) {
     large.size = static_cast<std::uint32_t>(result);
     push(large);
-    note_read(large.size);
-  } else {
-    large.home->give_back(large);
-    if (result == 0) {
-      note_end();
-    } else if (!nothing_there) {
-      failure_ = -result;
-    }
+    return note_read(large.size);
   }
-  return !nothing_there;
+  large.home->give_back(large);
+  const bool nothing_there = result == -EAGAIN || is_interruption(result);
+  if (result == 0) {
+    note_end();
+  } else if (!nothing_there) {
+    failure_ = -result;
+  }
 }
 
 void receiver::note_read(std::uint32_t size) noexcept {
@@ -181,7 +157,7 @@ void receiver::note_read(std::uint32_t size) noexcept {
 }
 
 int receiver::pass_on(const io_request& to) noexcept {
-  set_readable(false);
+  must_look_ = false;
   if (queue_.empty() && failure_ != 0) return -std::exchange(failure_, 0);
   if (queue_.empty()) return at_end_ ? 0 : -EAGAIN;
   auto* at = static_cast<std::byte*>(const_cast<void*>(to.address));

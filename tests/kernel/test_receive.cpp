@@ -428,6 +428,109 @@ TEST_CASE("receive: a reset behind bytes that nobody waited for is what read_exa
   }
 }
 
+// --- Readiness without anything to read
+
+namespace {
+
+void put_urgent(const tcp_stream& into) {
+  REQUIRE(::send(into.fd(), "!", 1, MSG_OOB | MSG_NOSIGNAL) == 1);
+}
+
+/// Makes the second end of a connection fall behind and read it all, so that it waits for readiness from then on.
+task<> fall_behind(connection& ends) {
+  static_cast<void>(co_await move_on_after(1ms, ends.server.receive()));
+  const std::string much = pattern(100'000);
+  co_await ends.client.write_all(much);
+  co_await sleep_for(5ms);
+  checked_bytes received;
+  while (received.count() < much.size()) received.add(co_await ends.server.receive());
+  CHECK(received.wrong() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("receive: an urgent byte alone is nothing to receive, and no error") {
+  for (const bool behind : {false, true}) {
+    in_time([behind]() -> task<> {
+      connection ends = co_await connect_pair();
+      if (behind) co_await fall_behind(ends);
+      for (int round = 0; round < 20; ++round) {
+        std::string got;
+        co_await with_nursery([&](nursery& n) -> task<> {
+          n.spawn([&]() -> task<> {
+            const chunk received = co_await ends.server.receive();
+            got = received.text();
+          });
+          co_await sleep_for(round % 2 * 1ms);
+          put_urgent(ends.client);
+          co_await sleep_for(1ms);
+          CHECK(got.empty());
+          co_await ends.client.write_all("in band");
+        });
+        CHECK(got == "in band");
+      }
+    });
+  }
+}
+
+TEST_CASE("receive: after an urgent byte the wait can be cancelled, and the stream closed, at any time") {
+  in_time([]() -> task<> {
+    for (int round = 0; round < 100; ++round) {
+      connection ends = co_await connect_pair();
+      if (round % 10 == 0) co_await fall_behind(ends);
+      int error = 0;
+      bool received = false;
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> {
+          error = co_await error_of([&]() -> task<> {
+            co_await ends.server.receive();
+            received = true;
+          });
+        });
+        co_await yield_now();
+        if (round % 3 == 0) co_await sleep_for(50us);
+        put_urgent(ends.client);
+        for (int turns = 0; turns < round % 5; ++turns) co_await yield_now();
+        if (round % 2 == 0) {
+          n.cancel();
+        } else {
+          co_await ends.server.close();
+        }
+      });
+      CHECK_FALSE(received);
+      CHECK(error == (round % 2 == 0 ? 0 : EBADF));
+    }
+  });
+}
+
+TEST_CASE("receive: two streams on one connection get each byte once, and none is told that there was nothing") {
+  in_time([]() -> task<> {
+    constexpr int messages = 2000;
+    connection ends = co_await connect_pair();
+    tcp_stream other(unique_fd(::dup(ends.server.fd())));
+    std::size_t got = 0;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      for (tcp_stream* each : {&ends.server, &other}) {
+        n.spawn(
+            [&](tcp_stream* from) -> task<> {
+              for (;;) {
+                const chunk received = co_await from->receive();
+                if (received.empty()) break;
+                got += received.size();
+              }
+            },
+            borrowed(each));
+      }
+      for (int i = 0; i < messages; ++i) {
+        co_await ends.client.write_all("x");
+        if (i % 7 == 0) co_await yield_now();
+      }
+      co_await ends.client.shutdown_send();
+    });
+    CHECK(got == messages);
+  });
+}
+
 // --- Ends
 
 TEST_CASE("receive: a stream may go, or be closed, while data arrives that nobody waits for") {

@@ -18,7 +18,7 @@ class socket;
 class inflow : public io_op, private background {
  public:
   /// A task's wait for what comes in next, until it has been taken. Base of awaiters.
-  class visit : public wait, public cancel_note {
+  class visit : public second_look, public cancel_note {
    public:
     ~visit() { leave(); }
 
@@ -30,6 +30,7 @@ class inflow : public io_op, private background {
     }
 
     void cancel() noexcept override;
+    bool look() noexcept override;
     wait_text describe() const noexcept override;
 
    protected:
@@ -54,7 +55,7 @@ class inflow : public io_op, private background {
     enum class stage : std::uint8_t {
       outside,  // not begun, or over
       waiting,
-      woken,  // something is there, and nobody else gets it before the task has gone on
+      woken,  // something is there, or may be, and nobody else gets it before the task has gone on
     };
 
     void leave() noexcept {
@@ -80,6 +81,9 @@ class inflow : public io_op, private background {
 
   /// Something can be taken: a thing, the end, or a failure.
   bool has_something() const noexcept { return held_ != 0 || failure_ != 0; }
+
+  /// The same, after a look where that is needed to know.
+  bool finds_something() noexcept { return has_something() || (must_look_ && look_now()); }
 
   /// The kernel has the request.
   bool armed() const noexcept { return in_flight(); }
@@ -110,18 +114,23 @@ class inflow : public io_op, private background {
   void take_failure(int result) noexcept;
   /// Wakes who waits, if something can be taken; else goes on. Comes last: it may destroy this.
   void end_completion() noexcept {
-    const bool wanted = awaited() && has_something();
-    wanted ? wake_visitor() : go_on();
+    if (awaited() && has_something()) return wake_visitor();
+    if (awaited() && must_look_) return wake_to_look();
+    go_on();
   }
 
   std::uint32_t held_ = 0;  // how much can be taken, failure_ apart; derived classes keep count
   int failure_ = 0;         // errno that nobody has been told of yet; 0: none
+  bool must_look_ = false;  // something may have come, which look() finds out
 
  private:
   /// Sets what is asked for next.
   virtual void prepare() noexcept = 0;
 
   virtual void drop_all() noexcept = 0;
+
+  /// Takes in what has come, if anything has.
+  virtual void look() noexcept {}
 
   /// The request has failed, with this errno. EAGAIN: the descriptor is one that does not wait.
   virtual void note_failure(int error) noexcept = 0;
@@ -138,6 +147,11 @@ class inflow : public io_op, private background {
   }
   void arm() noexcept;
   void go_on() noexcept;
+  bool look_now() noexcept;
+  void wake_to_look() noexcept {
+    visitor_->stage_ = visit::stage::woken;
+    this_driver().looks().wake(*visitor_);
+  }
   void wake_visitor() noexcept {
     visitor_->stage_ = visit::stage::woken;
     this_loop().wake(*visitor_->waiter());

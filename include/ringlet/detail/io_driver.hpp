@@ -5,6 +5,7 @@
 #include <ringlet/detail/buffer.hpp>
 #include <ringlet/detail/intrusive.hpp>
 #include <ringlet/detail/reactor.hpp>
+#include <ringlet/detail/second_look.hpp>
 
 #include <cstdint>
 
@@ -79,6 +80,7 @@ class io_driver : public reactor {
   virtual int try_now(const io_request& request) noexcept = 0;
 
   large_buffers& spare_buffers() noexcept { return spare_buffers_; }
+  looker& looks() noexcept { return looks_; }
 
   void add_background(background& request) noexcept {
     background_.push_back(request);
@@ -100,6 +102,7 @@ class io_driver : public reactor {
 
  private:
   large_buffers& spare_buffers_ = *new large_buffers;  // Why not a member: buffers on loan may outlive the driver
+  looker looks_;
   intrusive_list<background> background_;
   std::size_t background_count_ = 0;
 };

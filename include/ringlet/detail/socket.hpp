@@ -106,7 +106,7 @@ class socket : public counted<socket> {
 inline bool inflow::visit::await_ready() noexcept {
   if (refuse_if_cancelled()) return true;
   refused_ = flow_->owner().refusal(direction::in);
-  found_ = refused_ == 0 && flow_->has_something();
+  found_ = refused_ == 0 && flow_->finds_something();
   return refused_ != 0 || (found_ && within_budget());
 }
 

@@ -131,6 +131,9 @@ class task_record : public list_links {
     what.waiter_ = this;
   }
 
+  /// The task's next step begins at `here`; gives where it would have begun.
+  std::coroutine_handle<> go_on_at(std::coroutine_handle<> here) noexcept { return std::exchange(resume_at_, here); }
+
   /// The wait is over; the scheduler puts the task into its queue.
   void unpark() noexcept { wait_ = nullptr; }
 
@@ -139,6 +142,7 @@ class task_record : public list_links {
   scope& innermost() const noexcept { return *innermost_; }
   bool cancelled() const noexcept { return innermost_->cancelled_; }
 
+  wait* waiting_for() noexcept { return wait_; }
   const wait* waiting_for() const noexcept { return wait_; }
   const promise_base* leaf() const noexcept { return leaf_; }
   std::uint64_t id() const noexcept { return id_; }
