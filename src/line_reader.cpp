@@ -61,6 +61,11 @@ bool line_buffer::skip_to_newline() noexcept {
   return found;
 }
 
+// With "\r\n". Any number may be the limit, also the largest one.
+std::size_t line_buffer::longest_with_newline() const noexcept {
+  return std::max(max_line_, max_line_ + 2);
+}
+
 std::span<std::byte> line_buffer::space() {
   if (bytes_.empty()) bytes_.resize(smallest_buffer);
   if (begin_ > 0) std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
@@ -68,7 +73,7 @@ std::span<std::byte> line_buffer::space() {
   begin_ = 0;
   scanned_ = end_;
   const bool full = end_ == bytes_.size();
-  if (full) bytes_.resize(std::min(2 * bytes_.size(), std::max(max_line_ + 2, bytes_.size() + 1)));
+  if (full) bytes_.resize(std::min(2 * bytes_.size(), std::max(longest_with_newline(), bytes_.size() + 1)));
   return std::as_writable_bytes(std::span(bytes_)).subspan(end_);
 }
 

@@ -47,6 +47,7 @@ class line_buffer {
   void filled(std::size_t count) noexcept;
 
  private:
+  std::size_t longest_with_newline() const noexcept;
   std::string_view contents() const noexcept;
   std::string_view take(std::size_t length, std::size_t with_newline) noexcept;
 

@@ -82,7 +82,8 @@ class incoming_connections {
 };
 
 /// A listening TCP socket. One task at a time may accept; a second one gets an os_error (EBUSY). threads: the loop's.
-/// lifetime: closes at its end; no accept() or next() may be in flight then.
+/// lifetime: closes at its end, or, when incoming() was used, in the loop's next turn; co_await close() has closed it.
+/// No accept() or next() may be in flight at its end.
 class tcp_listener {
  public:
   /// Takes over a listening socket.

@@ -1,6 +1,7 @@
 // Tests of line_reader.hpp: lines come whole and in order, however the bytes come, and a cancelled reader loses none.
 #include "kit/errors.hpp"
 #include "kit/random.hpp"
+#include "kit/to_the_end.hpp"
 
 #include <ringlet/ringlet.hpp>
 
@@ -400,4 +401,19 @@ TEST_CASE("line_reader: texts, cuts and limits at random give what a simple cutt
     INFO("limit " << limit << ", size " << size << ", a newline in " << density);
     REQUIRE(read_all(cut_at_random(text, draw), limit) == expected_lines(text, limit));
   });
+}
+
+TEST_CASE("line_reader: a long line takes few reads, whatever the limit is") {
+  for (const std::size_t limit : {std::size_t{1} << 30, static_cast<std::size_t>(-1), static_cast<std::size_t>(-2)}) {
+    simulation world;
+    kit::run_to_the_end(world.how(), [limit]() -> task<> {
+      const std::string line(300'000, 'x');
+      pieces source({line + "\n"});
+      line_reader reader(source, limit);
+      const auto first = co_await reader.next();
+      REQUIRE(first.has_value());
+      CHECK(*first == line);
+      CHECK(source.reads() < 20);
+    });
+  }
 }
