@@ -28,6 +28,7 @@
 #include <ringlet/offload.hpp>
 #include <ringlet/optional_reference.hpp>
 #include <ringlet/pipe.hpp>
+#include <ringlet/pipeline.hpp>
 #include <ringlet/process.hpp>
 #include <ringlet/queue.hpp>
 #include <ringlet/recursive_mutex.hpp>

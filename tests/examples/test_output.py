@@ -36,6 +36,9 @@ the worker has ended: exit code 0
 2
 3
 """,
+    "stages": """\
+the last digits of the first 25 Fibonacci numbers add up to 102
+""",
     "threads": """\
 the primes below 1000 add up to 76127
 """,
