@@ -80,12 +80,24 @@ void append_task(std::string& out, const task_record& task, time_point now, int 
   const char* cancelled = task.cancelled() ? " (cancelled)" : "";
   out += fmt::format("{}{}: {}{}\n", margin, id_and_name(task), state_of(task, now), cancelled);
   append_awaits(out, task, margin);
+}
+
+/// Calls visit(task, depth) for a task and all below it.
+template <class F>
+void walk(task_record& task, int depth, F& visit) {
+  visit(task, depth);
   for (const scope* s = &task.base_scope(); s != nullptr; s = s->inner()) {
     if (s->children() == nullptr) continue;
-    for (const task_record* child = s->children()->front(); child != nullptr; child = s->children()->after(*child)) {
-      append_task(out, *child, now, depth + 1);
+    for (task_record* child = s->children()->front(); child != nullptr; child = s->children()->after(*child)) {
+      walk(*child, depth + 1, visit);
     }
   }
+}
+
+template <class F>
+void walk_all(F visit) {
+  const scheduler* loop = detail::current_scheduler;
+  if (loop != nullptr && loop->root() != nullptr) walk(*loop->root(), 0, visit);
 }
 
 }  // namespace
@@ -95,10 +107,33 @@ std::string detail::task_label(const task_record& task) {
   return frame == nullptr ? id_and_name(task) : fmt::format("{}, resumed {},", id_and_name(task), place_of(*frame));
 }
 
+std::string detail::list_tasks() {
+  std::string out;
+  walk_all([&](const task_record& task, int) {
+    const char* name = task.name() == nullptr ? "" : task.name();
+    out += fmt::format("{:>6}  {:<40} {}\n", task.id(), state_of(task, current_scheduler->now()), name);
+  });
+  return out;
+}
+
+task_record* detail::find_task(std::uint64_t id) {
+  task_record* found = nullptr;
+  walk_all([&](task_record& task, int) {
+    if (task.id() == id) found = &task;
+  });
+  return found;
+}
+
+std::string detail::describe_task(const task_record& task) {
+  std::string out;
+  append_task(out, task, current_scheduler->now(), 0);
+  return out;
+}
+
 std::string dump_tasks() {
   std::string out;
-  scheduler* loop = detail::current_scheduler;
-  if (loop != nullptr && loop->root() != nullptr) append_task(out, *loop->root(), loop->now(), 0);
+  walk_all(
+      [&](const task_record& task, int depth) { append_task(out, task, detail::current_scheduler->now(), depth); });
   return out;
 }
 

@@ -4,11 +4,21 @@
 
 #include <ringlet/detail/task_record.hpp>
 
+#include <cstdint>
 #include <string>
 
 namespace ringlet::detail {
 
 /// A suspended task in a few words: "task 7 "conn 7", resumed in session at server.cpp:12".
 std::string task_label(const task_record& task);
+
+/// A line for each task of this thread's loop: its number, its state and its name.
+std::string list_tasks();
+
+/// Of this thread's loop; null: there is none with this number.
+task_record* find_task(std::uint64_t id);
+
+/// One task as in dump_tasks(), without those below it.
+std::string describe_task(const task_record& task);
 
 }  // namespace ringlet::detail

@@ -2,13 +2,16 @@
 // SPDX-License-Identifier: MIT
 #include <ringlet/run.hpp>
 
+#include <ringlet/monitor.hpp>
 #include <ringlet/offload.hpp>
+#include <ringlet/tcp_listener.hpp>
 
 #include "interrupts.hpp"
 #include "signal_action.hpp"
 #include "uring/uring_driver.hpp"
 
 #include <memory>
+#include <optional>
 
 #include <fcntl.h>
 #include <signal.h>
@@ -17,10 +20,28 @@
 namespace ringlet::detail {
 namespace {
 
-// Who is told that the root task has finished: run() sees it by itself.
-class nobody final : public parent {
+using monitor_task = child<void, task<> (*)(tcp_listener), tcp_listener>;
+
+// Whose children the root task and the monitor are. The loop itself sees when both have finished.
+class outermost final : public parent {
  public:
-  void child_finished(child_base&) noexcept override {}
+  explicit outermost(const std::optional<endpoint>& monitored_at) {
+    if (monitored_at) monitor_ = ref(new monitor_task(&monitor, tcp_listener::bind(*monitored_at)));
+  }
+
+  /// The monitor begins beside the root task, and ends with it.
+  void start(child_base& root) noexcept {
+    root.start_under(*this, nullptr);
+    if (monitor_) monitor_->start_under(*this, nullptr);
+  }
+
+  void child_finished(child_base& child) noexcept override {
+    const bool root_has_ended = &child != monitor_.get();
+    if (root_has_ended && monitor_ && !monitor_->done()) monitor_->base_scope().cancel();
+  }
+
+ private:
+  ref<monitor_task> monitor_;  // null: there is none
 };
 
 // Why: a write to a closed pipe through io_uring raises SIGPIPE, which by default ends the process.
@@ -71,13 +92,14 @@ struct loop::parts {
       : thread(given),
         ring(given == nullptr ? std::make_unique<uring_driver>(how.entries_, how.clock_) : nullptr),
         scheduler_(given == nullptr ? *ring : *given, settings_of(how)),
-        handle_signals(how.handle_signals_) {}
+        handle_signals(how.handle_signals_),
+        family(how.monitor_) {}
 
   thread_state thread;
   std::unique_ptr<uring_driver> ring;  // null: a driver was given
   scheduler scheduler_;
   bool handle_signals;
-  nobody root_parent;
+  outermost family;
 };
 
 loop::loop(const options& how) {
@@ -94,7 +116,7 @@ loop::~loop() {
 void loop::run(child_base& root) {
   std::unique_ptr<interrupts> signals;
   if (parts_->handle_signals) signals = std::make_unique<interrupts>(root.base_scope());
-  root.start_under(parts_->root_parent, nullptr);
+  parts_->family.start(root);
   parts_->scheduler_.run(root);
 }
 

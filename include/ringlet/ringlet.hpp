@@ -22,6 +22,7 @@
 #include <ringlet/io.hpp>
 #include <ringlet/latch.hpp>
 #include <ringlet/line_reader.hpp>
+#include <ringlet/monitor.hpp>
 #include <ringlet/mt_channel.hpp>
 #include <ringlet/mutex.hpp>
 #include <ringlet/nursery.hpp>

@@ -4,6 +4,7 @@
 
 #include <ringlet/detail/child.hpp>
 #include <ringlet/detail/io_driver.hpp>
+#include <ringlet/endpoint.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -59,6 +60,14 @@ class options {
     return *this;
   }
 
+  /// Lets people look at the loop's tasks with `nc HOST PORT`, from the beginning until the root task has ended; see
+  /// monitor(). Meanwhile no deadlock is reported, for it could be looked at. Whoever can connect can cancel tasks:
+  /// give an address on loopback. errors: of run(): os_error when it cannot be bound. Not for run_on_threads().
+  options& monitor(const endpoint& where) {
+    monitor_ = where;
+    return *this;
+  }
+
   /// For tests: carries operations out itself instead of the kernel's ring. lifetime: outlives run().
   options& driver(detail::io_driver& d) noexcept {
     driver_ = &d;
@@ -77,6 +86,7 @@ class options {
   duration stall_limit_{0};
   detail::hook<void(std::string_view)> on_stall_;  // empty: steps are not timed
   detail::io_driver* driver_ = nullptr;            // null: the kernel's ring
+  std::optional<endpoint> monitor_;                // null: nobody may look
 };
 
 namespace detail {
