@@ -96,6 +96,18 @@ std::vector<row> rows_for_tasks() {
   rows.push_back(waits("channel::send", [](surroundings& s) { return s.unused.send(1); }));
   rows.push_back(waits("channel::receive", [](surroundings& s) { return s.unused.receive(); }));
   rows.push_back(waits("job", [](surroundings& s) { return *s.endless; }));
+  rows.push_back({"as_completed", [](surroundings& s) -> task<> {
+                    auto ended = as_completed(std::vector<job<int>>(2, *s.endless));
+                    co_await ended.next();
+                  }});
+  rows.push_back({"pipeline", [](surroundings&) -> task<> {
+                    const auto slow = [](int x) -> task<int> {
+                      co_await sleep_for(1h);
+                      co_return x;
+                    };
+                    const auto forget = [](int) {};
+                    co_await (from(std::vector<int>(3)) | stage(slow, 2) | for_each(forget));
+                  }});
   rows.push_back(waits("with_nursery", [](surroundings&) { return with_nursery(wait_in_nursery); }));
   rows.push_back(waits("when_all", [](surroundings& s) { return when_all(s.never_set.wait(), sleep_for(1h)); }));
   rows.push_back(waits("when_any", [](surroundings& s) { return when_any(s.never_set.wait(), sleep_for(1h)); }));
