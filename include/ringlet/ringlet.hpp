@@ -4,6 +4,7 @@
 
 #include <ringlet/as_completed.hpp>
 #include <ringlet/as_result.hpp>
+#include <ringlet/async_generator.hpp>
 #include <ringlet/barrier.hpp>
 #include <ringlet/cancel.hpp>
 #include <ringlet/channel.hpp>

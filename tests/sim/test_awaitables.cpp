@@ -70,6 +70,19 @@ task<> wait_in_nursery(nursery& n) {
 
 const std::string more_than_fits(100, 'x');
 
+async_generator<int> generate_slowly(event& never_set) {
+  co_await never_set.wait();
+  co_yield 1;
+}
+
+async_generator<int> end_slowly() {
+  try {
+    co_yield 1;
+  } catch (const cancelled&) {
+  }
+  co_await sleep_forever();
+}
+
 std::vector<row> rows_for_tasks() {
   std::vector<row> rows;
   rows.push_back(waits("sleep_for", [](surroundings&) { return sleep_for(1h); }));
@@ -107,6 +120,16 @@ std::vector<row> rows_for_tasks() {
                     };
                     const auto forget = [](int) {};
                     co_await (from(std::vector<int>(3)) | stage(slow, 2) | for_each(forget));
+                  }});
+  rows.push_back({"async_generator::next", [](surroundings& s) -> task<> {
+                    async_generator<int> values = generate_slowly(s.never_set);
+                    co_await values.next();
+                  }});
+  rows.push_back({"async_generator::close", [](surroundings&) -> task<> {
+                    async_generator<int> values = end_slowly();
+                    co_await shield(values.next());
+                    co_await values.close();
+                    co_await checkpoint();  // close() leaves it to the next await
                   }});
   rows.push_back(waits("with_nursery", [](surroundings&) { return with_nursery(wait_in_nursery); }));
   rows.push_back(waits("when_all", [](surroundings& s) { return when_all(s.never_set.wait(), sleep_for(1h)); }));

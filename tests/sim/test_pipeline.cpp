@@ -3,6 +3,7 @@
 #include "kit/tasks.hpp"
 
 #include <ringlet/as_completed.hpp>
+#include <ringlet/async_generator.hpp>
 #include <ringlet/line_reader.hpp>
 #include <ringlet/pipeline.hpp>
 #include <ringlet/thread_pool.hpp>
@@ -29,6 +30,13 @@ std::vector<int> numbers(int count) {
 task<int> twice_later(int x) {
   co_await sleep_for(1ms);
   co_return 2 * x;
+}
+
+async_generator<int> numbers_later(int count) {
+  for (int i = 1; i <= count; ++i) {
+    co_await sleep_for(1ms);
+    co_yield i;
+  }
 }
 
 /// How many calls of a function are under way, and how many there were at most.
@@ -186,6 +194,19 @@ TEST_CASE("pipeline: takes lines from a stream, and jobs as they end") {
       co_await (from(as_completed(std::move(jobs))) | stage(value) | for_each(add));
     });
     CHECK(joined == "one two three 123");
+  });
+}
+
+TEST_CASE("pipeline: takes what an async_generator yields") {
+  kit::in_every_order([](simulation&) -> task<> {
+    int sum = 0;
+    const auto add = [&](int x) { sum += x; };
+    co_await (from(numbers_later(10)) | stage(twice_later, 3) | for_each(add));
+    CHECK(sum == 110);
+    auto endless = numbers_later(1'000'000);
+    const bool done = co_await move_on_after(20ms, from(endless) | for_each(add));
+    CHECK_FALSE(done);
+    CHECK(endless.done());
   });
 }
 
