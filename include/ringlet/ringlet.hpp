@@ -46,6 +46,7 @@
 #include <ringlet/stackful_generator.hpp>
 #include <ringlet/stream.hpp>
 #include <ringlet/task.hpp>
+#include <ringlet/task_local.hpp>
 #include <ringlet/tcp_listener.hpp>
 #include <ringlet/tcp_stream.hpp>
 #include <ringlet/thread_pool.hpp>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ringlet/detail/awaitable.hpp>
+#include <ringlet/detail/bound_value.hpp>
 #include <ringlet/detail/frame_pool.hpp>
 #include <ringlet/detail/ref.hpp>
 #include <ringlet/detail/wait_queue.hpp>
@@ -124,6 +125,7 @@ class child_base : public task_record, public counted<child_base> {
     add_reference();
     parent_ = &owner;
     put_under(where);
+    bound_value::inherit(*this);
     this_loop().start(*this);
   }
 
@@ -146,6 +148,7 @@ class child_base : public task_record, public counted<child_base> {
  protected:
   void tell_finished(bool succeeded) noexcept {
     succeeded_ = succeeded;
+    bound_value::forget(*this);
     while (join_wait* each = joiners_.pop()) each->child_finished();
     std::exchange(parent_, nullptr)->child_finished(*this);
     drop_reference();

@@ -11,6 +11,7 @@
 
 namespace ringlet::detail {
 
+class bound_value;
 class fiber_base;
 class promise_base;
 class task_record;
@@ -159,6 +160,11 @@ class task_record : public list_links {
   fiber_base* fiber() const noexcept { return fiber_; }
   void waits_in(fiber_base* fiber) noexcept { fiber_ = fiber; }
 
+  /// The newest value that a task_local has for it; null: none.
+  bound_value* bound() const noexcept { return bound_; }
+  /// Gives what it was before.
+  bound_value* bind(bound_value* newest) noexcept { return std::exchange(bound_, newest); }
+
   // What each step touches comes first, side by side.
   task_record* next_ready_ = nullptr;  // the ready queue's link
 
@@ -188,6 +194,7 @@ class task_record : public list_links {
   fiber_base* fiber_ = nullptr;
   scope base_;
   std::uint64_t id_ = 0;
+  bound_value* bound_ = nullptr;
   progress progress_ = progress::under_way;
 };
 
