@@ -93,6 +93,7 @@ bool inflow::visit::look() noexcept {
 }
 
 wait_text inflow::visit::describe() const noexcept {
+  if (flow_ == nullptr) return {"find out that the socket was closed"};
   return flow_->describe();
 }
 

@@ -503,6 +503,28 @@ TEST_CASE("receive: after an urgent byte the wait can be cancelled, and the stre
   });
 }
 
+TEST_CASE("receive: a dump is possible while a woken task has not yet seen that its stream was closed") {
+  in_time([]() -> task<> {
+    for (int round = 0; round < 20; ++round) {
+      connection ends = co_await connect_pair();
+      if (round == 0) co_await fall_behind(ends);
+      int error = 0;
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> { error = co_await error_of([&]() -> task<> { co_await ends.server.receive(); }); });
+        co_await sleep_for(1ms);
+        put(ends.client, "x");
+        for (int turns = 0; turns < round; ++turns) co_await yield_now();
+        const std::string before = dump_tasks();
+        CHECK(before.find("task 1") != std::string::npos);
+        co_await ends.server.close();
+        const std::string after = dump_tasks();
+        CHECK(after.find("task 1") != std::string::npos);
+      });
+      CHECK((error == 0 || error == EBADF));
+    }
+  });
+}
+
 TEST_CASE("receive: two streams on one connection get each byte once, and none is told that there was nothing") {
   in_time([]() -> task<> {
     constexpr int messages = 2000;

@@ -1,4 +1,4 @@
-// L4 io: waits whose task has to look whether they are over; knows what runs on a thread.
+// L4 io: waits of which the task itself finds out, when its step begins, whether they are over; knows the running task.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -35,7 +35,8 @@ class looker {
   looker& operator=(const looker&) = delete;
   ~looker() { frame_.destroy(); }
 
-  /// The task that waits becomes ready, and looks first.
+  /// The task that waits becomes ready, and looks first. Invariant: until it has looked it counts as one that waits, so
+  /// cancel() and describe() are called on `w`.
   void wake(second_look& w) noexcept {
     w.goes_on_at_ = w.waiter()->go_on_at(frame_);
     current.ready.push_back(*w.waiter());
