@@ -25,20 +25,30 @@ void future_state::execute() noexcept {
   end();
 }
 
+/// A worker of the pool that waits in get(): the pool can tell when all do.
+class future_state::blocked_worker : public list_links {
+ public:
+  explicit blocked_worker(std::size_t* counter) noexcept : waiting(counter) {}
+  std::size_t* waiting;
+};
+
+// Why the workers under the lock: those that wait no more must not count when the next one begins to.
 void future_state::end() noexcept {
   {
     const std::lock_guard lock(mutex_);
     stage_.store(stage::over, std::memory_order_release);
+    while (blocked_worker* who = blocked_.pop_front()) end_waiting(pool_, who->waiting);
   }
   stage_.notify_all();
   while (future_listener* who = next_to_tell()) {
+    end_waiting(pool_, who->waiting_);
     const ref<mailbox> home(who->home_);
     who->home_->drop_reference();
     if (!home->push(*who)) who->loop_ended();
   }
 }
 
-// Why one at a time: what a listener destroys may be this future's last reference but one, or ask for it.
+// Why not all of them under the lock: what a listener does, or destroys, may call this future again.
 future_listener* future_state::next_to_tell() noexcept {
   const std::lock_guard lock(mutex_);
   return listeners_.pop_front();
@@ -64,28 +74,56 @@ bool future_state::run_here() noexcept {
   return true;
 }
 
-void future_state::wait() {
-  if (over() || run_here()) return;
-  if (current_scheduler != nullptr)
-    throw std::logic_error("future: get() would block this thread's loop; co_await it instead");
-  for (stage now = stage_.load(); now != stage::over; now = stage_.load()) stage_.wait(now);
+// False: there was nobody left to wait for, so it was run here.
+bool future_state::wait_for_others(std::size_t*& waiting) {
+  if (begin_waiting(pool_, waiting)) return true;
+  if (run_here()) return false;
+  throw std::logic_error("future: a function waits for its own pool, all other workers of which do so, too");
 }
 
-bool future_state::listen(future_listener& who) noexcept {
-  if (over() || run_here()) return false;
+void future_state::wait() {
+  if (over() || run_here()) return;
+  if (current_scheduler != nullptr) {
+    throw std::logic_error("future: get() would block this thread's loop; co_await it instead");
+  }
+  std::size_t* waiting = nullptr;
+  if (!wait_for_others(waiting)) return;
+  blocked_worker self(waiting);
+  {
+    const std::lock_guard lock(mutex_);
+    if (over()) return end_waiting(pool_, waiting);
+    blocked_.push_back(self);
+  }
+  for (stage now = stage_.load(); now != stage::over; now = stage_.load()) stage_.wait(now);
+  const std::lock_guard lock(mutex_);  // Why: end() may still be at `self`
+}
+
+bool future_state::await(future_listener& who) {
+  std::size_t* waiting = nullptr;
+  if (over() || !wait_for_others(waiting)) return false;
+  if (add(who, waiting)) return true;
+  end_waiting(pool_, waiting);
+  return false;
+}
+
+// Why it is told all the same when the loop closes: what was asked for in time is done, or undone.
+void future_state::listen(future_listener& who) noexcept {
+  if (add(who, nullptr)) return;
+  this_loop().offload_began();
+  if (this_loop().post_box().push(who)) return;
+  this_loop().offload_ended();
+  who.loop_ended();
+}
+
+bool future_state::add(future_listener& who, std::size_t* waiting) noexcept {
   const std::lock_guard lock(mutex_);
   if (over()) return false;
   who.home_ = &this_loop().post_box();
   who.home_->add_reference();
+  who.waiting_ = waiting;
   this_loop().offload_began();
   listeners_.push_back(who);
   return true;
-}
-
-void future_state::listen_or_tell(future_listener& who) noexcept {
-  if (listen(who)) return;
-  this_loop().offload_began();
-  this_loop().post_box().push(who);
 }
 
 bool future_state::stop_listening(future_listener& who) noexcept {
@@ -93,6 +131,7 @@ bool future_state::stop_listening(future_listener& who) noexcept {
   if (!who.linked()) return false;
   who.unlink();
   who.home_->drop_reference();
+  end_waiting(pool_, who.waiting_);
   this_loop().offload_ended();
   return true;
 }

@@ -64,6 +64,8 @@ class thread_pool_queue {
   void submit(pool_job& job);
   void submit_homeless(pool_job& job);
   bool withdraw(pool_job& job) noexcept;
+  bool begin_waiting(std::size_t*& waiting) noexcept;
+  void end_waiting(std::size_t* waiting) noexcept;
   void shutdown() noexcept;
 
   std::size_t workers() const noexcept { return workers_.size(); }
@@ -160,18 +162,28 @@ void thread_pool_queue::call_worker() noexcept {
   work_came_.notify_one();
 }
 
-// Why: a function that runs a loop of its own may wait for its own pool. When all workers do, they do for ever.
 void thread_pool_queue::count_asker(pool_job& job) {
-  job.asked_ = own_pool == this ? asked_by_worker : nullptr;
-  if (job.asked_ == nullptr) return;
+  if (begin_waiting(job.asked_)) return;
+  throw std::logic_error("thread_pool: a function waits for its own pool, all other workers of which do so, too");
+}
+
+// Why: a function may wait for its own pool, in get() or in a loop of its own. When all workers do, they do for ever.
+bool thread_pool_queue::begin_waiting(std::size_t*& waiting) noexcept {
+  waiting = own_pool == this ? asked_by_worker : nullptr;
+  if (waiting == nullptr) return true;
   const std::lock_guard lock(mutex_);
-  if (*job.asked_ == 0) {
-    if (waiting_workers_ + 1 == asked_.size()) {
-      throw std::logic_error("thread_pool: a function waits for its own pool, all other workers of which do so, too");
-    }
+  if (*waiting == 0) {
+    if (waiting_workers_ + 1 == asked_.size()) return false;
     ++waiting_workers_;
   }
-  ++*job.asked_;
+  ++*waiting;
+  return true;
+}
+
+void thread_pool_queue::end_waiting(std::size_t* waiting) noexcept {
+  if (waiting == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  forget(waiting);
 }
 
 void thread_pool_queue::forget(std::size_t* asker) noexcept {
@@ -284,6 +296,12 @@ void submit_job(thread_pool_queue& queue, pool_job& job) {
 }
 void submit_homeless_job(thread_pool_queue& queue, pool_job& job) {
   queue.submit_homeless(job);
+}
+bool begin_waiting(thread_pool_queue& queue, std::size_t*& waiting) noexcept {
+  return queue.begin_waiting(waiting);
+}
+void end_waiting(thread_pool_queue& queue, std::size_t* waiting) noexcept {
+  queue.end_waiting(waiting);
 }
 bool is_own_worker(const thread_pool_queue& queue) noexcept {
   return own_pool == &queue;

@@ -38,8 +38,10 @@ class future_callback final : public future_listener {
 
 /// The result of a function that was given to thread_pool::submit(). Dropping it changes nothing: the function runs.
 /// `co_await f` gives the result, to each who asks a copy; co_await std::move(f), and of a result that cannot be
-/// copied also `co_await f`, gives it away. errors: what the function threw; task_cancelled; std::logic_error when the
-/// result was given away before. cancel: of the await leaves the function alone.
+/// copied also `co_await f`, gives it away.
+/// errors: what the function threw; task_cancelled; std::logic_error when the result was given away before, and on a
+/// worker of the pool when all others wait for the pool already, for then nobody would be left who works.
+/// cancel: ends the await, and leaves the function alone.
 /// threads: any may ask for done() and the like and wait in get(), while none moves or destroys it.
 template <class R>
 class [[nodiscard]] future {
@@ -58,8 +60,8 @@ class [[nodiscard]] future {
   bool cancel() noexcept { return state_->cancel(); }
 
   /// Blocks until it is done; gives the result as co_await does. On a worker of the same pool, a function that has not
-  /// begun is run on the spot, so that a pool never waits for itself. errors: as of co_await; std::logic_error
-  /// on a loop's thread, when it is not done: there, await it.
+  /// begun is run on the spot. errors: as of co_await; std::logic_error on a loop's thread, when it is not done: there,
+  /// await it.
   R get() const& {
     state_->wait();
     return state_->copy();
@@ -71,11 +73,12 @@ class [[nodiscard]] future {
   }
 
   /// Calls callback(*this), or callback(), once it is done, in a turn of the calling loop; at once is the next turn.
-  /// What it throws ends run(), as of a posted function. When that loop has ended by then, it is destroyed uncalled.
+  /// What it throws ends run(), as of a posted function. When that loop has ended by then, it is destroyed uncalled, on
+  /// a worker or on the thread that cancels.
   /// threads: the loop's.
   template <class F>
   void on_done(F&& callback) {
-    state_->listen_or_tell(*new detail::future_callback<R, std::decay_t<F>>(*state_, std::forward<F>(callback)));
+    state_->listen(*new detail::future_callback<R, std::decay_t<F>>(*state_, std::forward<F>(callback)));
   }
 
   /// Awaitable; gives the result.
@@ -106,8 +109,8 @@ class [[nodiscard]] future<R>::awaiter final : public detail::wait,
 
   bool await_ready() noexcept { return refuse_if_cancelled() || (state_->over() && detail::within_budget()); }
   template <class Promise>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) noexcept {
-    if (!state_->listen(*this)) return detail::preempt(here);
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> here) {
+    if (!state_->await(*this)) return detail::preempt(here);
     park(here, *this);
     return detail::next_step();
   }

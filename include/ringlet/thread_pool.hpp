@@ -69,7 +69,8 @@ class [[nodiscard]] offload_awaiter final : public wait, private pool_job {
 }  // namespace detail
 
 /// A fixed number of threads that run functions for tasks, in the order of asking.
-/// threads: run() on any loop's thread; the pool may serve several loops. lifetime: outlives the awaits of run().
+/// threads: run() and map() on any loop's thread, submit() on any; the pool may serve several loops.
+/// lifetime: outlives the awaits of run() and map(), and each future's cancel().
 class thread_pool {
  public:
   /// workers: 0 means one a processor. queue_limit: functions that wait in the pool itself; 0 means 4 a worker.
@@ -94,9 +95,10 @@ class thread_pool {
                                                                            std::forward<Args>(args)...);
   }
 
-  /// Gives f(args...) to a worker at once, and a future for its result; dropping that changes nothing. `f` and `args`
-  /// are copied or moved; a std::stop_token as for run(). errors: of `f`, to those who ask the future; std::logic_error
-  /// after shutdown(). threads: any. lifetime: the pool outlives the future's cancel(), and waits for it to be done.
+  /// Puts f(args...) into the queue, and gives a future for its result; dropping that changes nothing. `f` and `args`
+  /// are copied or moved; a std::stop_token as for run(). With g++ 12, in `co_await pool.submit(f)`, name closures that
+  /// need a destructor first. errors: of `f`, to those who ask the future; std::logic_error after shutdown().
+  /// threads: any.
   template <class F, class... Args>
   auto submit(F&& f, Args&&... args) {
     using call = detail::future_call<std::decay_t<F>, std::decay_t<Args>...>;
@@ -106,8 +108,8 @@ class thread_pool {
 
   /// `co_await pool.map(f, items)` runs f(item) for each on the workers; gives std::vector of the results, in the order
   /// of the items (of `nothing` for void). `f` and the items are copied, when map() is called.
-  /// errors: the first one, after the functions that had begun have ended; the others never begin. cancel: as for
-  /// run().
+  /// errors: as of run(), the first one, after the functions that had begun have ended; the others never begin.
+  /// cancel: as for run(). suspends: always, unless there is no item.
   template <class F, class Range>
   auto map(F&& f, const Range& items) {
     RINGLET_REQUIRE_SAFE_CLOSURE(F);

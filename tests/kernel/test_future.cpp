@@ -77,6 +77,12 @@ TEST_CASE("future: gives the result to each who awaits it, before and after it i
     CHECK(f.get() == 42);
     const int given_away = co_await std::move(f);
     CHECK(given_away == 42);
+
+    auto text = pool.submit([] { return std::string("given away once"); });
+    text.on_done([](future<std::string>& done) { CHECK(std::move(done).get() == "given away once"); });
+    co_await sleep_for(1ms);
+    const bool refused = co_await throws<std::logic_error>([&]() -> task<> { co_await text; });
+    CHECK(refused);
   });
 }
 
@@ -364,6 +370,18 @@ TEST_CASE("future: a callback whose loop has ended is destroyed, and not called"
   CHECK_FALSE(called);
 }
 
+TEST_CASE("future: a callback that is asked for while the loop ends is called or destroyed, and nothing leaks") {
+  thread_pool pool(1);
+  auto done = pool.submit(twice, 3);
+  CHECK(done.get() == 6);
+  const auto owned = std::make_shared<int>(1);
+  in_time([&]() -> task<> {
+    this_scheduler().post([&] { done.on_done([owned] {}); });
+    co_return;
+  });
+  CHECK(owned.use_count() == 1);
+}
+
 // --- Pools
 
 TEST_CASE("thread_pool: never runs more at once than it has workers, and begins in the order of asking") {
@@ -412,6 +430,35 @@ TEST_CASE("thread_pool: a function that waits for one of its own pool, which has
   CHECK(outer.get() == 42);
   auto with_loop = pool.submit([&] { return run([&]() -> task<int> { co_return co_await pool.submit(twice, 4); }); });
   CHECK(with_loop.get() == 8);
+}
+
+TEST_CASE("thread_pool: when all workers wait for their own pool, the last one is told") {
+  thread_pool pool(2);
+  std::binary_semaphore begun(0);
+  auto outer = pool.submit([&] {
+    auto inner = pool.submit([&] {
+      begun.release();
+      return run([&]() -> task<int> { co_return co_await pool.run(twice, 1); });
+    });
+    begun.acquire();  // the other worker has it
+    return inner.get();
+  });
+  CHECK(fails_with<std::logic_error>([&] { outer.get(); }));
+  CHECK(pool.submit(twice, 4).get() == 8);
+}
+
+TEST_CASE("thread_pool: a loop on a worker goes on while it waits for a future of its own pool") {
+  thread_pool pool(2);
+  auto outer = pool.submit([&] {
+    return run([&]() -> task<int> {
+      auto slow = pool.submit([] { std::this_thread::sleep_for(50ms); });
+      int ticks = 0;
+      const auto wait = [&]() -> task<> { co_await slow; };
+      while (!co_await move_on_after(1ms, wait())) ++ticks;
+      co_return ticks;
+    });
+  });
+  CHECK(outer.get() > 5);
 }
 
 TEST_CASE("thread_pool: functions that submit and wait for others, many at once, all end") {

@@ -35,7 +35,8 @@ class future_listener : public remote_work, public list_links {
     done();
   }
 
-  mailbox* home_ = nullptr;  // referenced while it listens; null: does not
+  mailbox* home_ = nullptr;         // referenced while it listens; null: does not
+  std::size_t* waiting_ = nullptr;  // counts it for the pool's own worker whose loop waits; null: no such
 };
 
 /// What a future refers to, and the pool until the function has ended.
@@ -56,13 +57,15 @@ class future_state : public pool_job {
   /// True: it never will begin. Else it is told, if it listens. threads: any.
   bool cancel() noexcept;
 
-  /// Blocks until it is over. threads: any without a loop. errors: std::logic_error in a loop that would have to wait.
+  /// Blocks until it is over. threads: any without a loop. errors: std::logic_error in a loop that would have to wait,
+  /// and on a worker of the pool when nobody would be left who works.
   void wait();
 
-  /// False: it is over already, and nobody will be told. threads: the listener's loop.
-  bool listen(future_listener& who) noexcept;
-  /// Tells the listener also when it is over already.
-  void listen_or_tell(future_listener& who) noexcept;
+  /// For a task. False: it is over, and nobody will be told. threads: the listener's loop. errors: std::logic_error on
+  /// a worker of the pool when nobody would be left who works.
+  bool await(future_listener& who);
+  /// For a callback, which is told also when it is over already. threads: the listener's loop.
+  void listen(future_listener& who) noexcept;
   /// False: it is too late, and the listener will be told. threads: the listener's loop.
   bool stop_listening(future_listener& who) noexcept;
 
@@ -81,15 +84,20 @@ class future_state : public pool_job {
   void run() noexcept final {}  // Why empty: it belongs to no loop
   void nobody_waits() noexcept final { drop_reference(); }
 
+  class blocked_worker;
+
   bool run_here() noexcept;
+  bool wait_for_others(std::size_t*& waiting);
+  bool add(future_listener& who, std::size_t* waiting) noexcept;
   void end() noexcept;
   future_listener* next_to_tell() noexcept;
 
   thread_pool_queue& pool_;
   std::atomic<int> references_{0};
   std::atomic<stage> stage_{stage::waiting};  // over: the result counts, and nobody listens any more
-  std::mutex mutex_;                          // guards the listeners, and stage_ as far as it says that there are none
+  std::mutex mutex_;                          // guards the two lists, and stage_ as far as it says that they are empty
   intrusive_list<future_listener> listeners_;
+  intrusive_list<blocked_worker> blocked_;
 };
 
 /// The result of one, for as many as ask.
@@ -103,6 +111,7 @@ class future_result : public future_state {
   /// Only when it is over. errors: the function's, or task_cancelled.
   R copy() {
     check();
+    if (moved_) throw_moved();
     if constexpr (std::is_object_v<R>) {
       if constexpr (std::is_copy_constructible_v<R>) {
         return result_.value();
@@ -116,7 +125,7 @@ class future_result : public future_state {
   /// The same, and nothing of it is left. errors: also std::logic_error, when nothing was left.
   R move() {
     check();
-    if (std::is_object_v<R> && moved_.exchange(true)) throw std::logic_error("future: the result was moved out before");
+    if (std::is_object_v<R> && moved_.exchange(true)) throw_moved();
     return result_.take();
   }
 
@@ -132,6 +141,8 @@ class future_result : public future_state {
     if (result_.was_cancelled()) throw task_cancelled("the function was cancelled before it had a result");
     if (result_.has_error()) std::rethrow_exception(result_.error());
   }
+
+  [[noreturn]] static void throw_moved() { throw std::logic_error("future: the result was given away before"); }
 
   std::atomic<bool> moved_{false};
 };

@@ -47,6 +47,13 @@ void submit_homeless_job(thread_pool_queue& queue, pool_job& job);
 /// True on one of this pool's own workers.
 bool is_own_worker(const thread_pool_queue& queue) noexcept;
 
+/// This worker of the pool, if it is one, waits for the pool from now on. waiting: for end_waiting(). False: all other
+/// workers do so already, and nothing has changed.
+bool begin_waiting(thread_pool_queue& queue, std::size_t*& waiting) noexcept;
+
+/// The worker that began to wait, null for none, no longer does. threads: any.
+void end_waiting(thread_pool_queue& queue, std::size_t* waiting) noexcept;
+
 /// Takes the job back. False: too late, a worker has it, and it will come back by itself.
 bool withdraw_job(thread_pool_queue& queue, pool_job& job) noexcept;
 
