@@ -143,14 +143,33 @@ class pipeline_stage {
   link link_;  // to here; made by start()
 };
 
+// Why constructors: g++ 12 destroys an aggregate twice that is a temporary of a co_await expression.
 template <class F>
 struct stage_to_come {
+  stage_to_come(F f, std::size_t count) : function(std::move(f)), workers(count) {}
   F function;
   std::size_t workers;
 };
 template <class F>
 struct last_to_come {
+  explicit last_to_come(F f) : function(std::move(f)) {}
   F function;
+};
+
+/// f with its item, where a pool must not be given the item itself; see safe_argument.
+template <class F, class T>
+class bound_item {
+ public:
+  bound_item(const F& f, T&& item) : function_(f), item_(std::move(item)) {}
+  template <class... Token>
+    requires std::is_invocable_v<F&, Token..., T>
+  decltype(auto) operator()(Token&&... token) {
+    return function_(std::forward<Token>(token)..., std::move(item_));
+  }
+
+ private:
+  F function_;
+  T item_;
 };
 
 /// f on a pool.
@@ -160,7 +179,12 @@ class pool_function {
   pool_function(Pool& pool, F f) : pool_(&pool), function_(std::move(f)) {}
   template <class T>
   auto operator()(T&& item) const {
-    return pool_->run(function_, std::forward<T>(item));
+    if constexpr (safe_argument<T>) {
+      return pool_->run(function_, std::forward<T>(item));
+    } else {
+      bound_item<F, T> call(function_, std::move(item));
+      return pool_->run(owned(std::move(call)));
+    }
   }
 
  private:
@@ -205,7 +229,8 @@ task<> operator|(Upstream upstream, last_to_come<F> last) {
 
 }  // namespace detail
 
-/// The beginning of a pipeline: `co_await (from(range) | stage(f, 4) | stage(pool, g, 2) | for_each(h))`.
+/// The beginning of a pipeline: `co_await (from(range) | stage(f, 4) | stage(pool, g, 2) | for_each(h))`. With g++ 12
+/// name closures that need a destructor first: auto f = [..]{..};
 /// source: a range, whose items are copied (moved, where they cannot be), or what has next(), as a line_reader has,
 /// whose lines become std::string.
 /// errors: the first one of any function or of the source, after all else was cancelled and has ended.
@@ -218,11 +243,13 @@ auto from(Source&& source) {
 }
 
 /// So many workers call f(item), a coroutine or a plain function, and pass on what it gives: with one worker in the
-/// order of the items, with more as they finish. Not more than that waits in front of a stage; who is ahead is held up.
+/// order of the items, with more as they finish. In front of a stage at most `concurrency` items wait, and who is ahead
+/// is held up.
 /// errors: std::invalid_argument for no workers.
 template <class F>
 auto stage(F&& f, std::size_t concurrency = 1) {
-  return detail::stage_to_come<std::decay_t<F>>{std::forward<F>(f), detail::checked_workers(concurrency)};
+  RINGLET_REQUIRE_SAFE_CLOSURE(F);
+  return detail::stage_to_come<std::decay_t<F>>(std::forward<F>(f), detail::checked_workers(concurrency));
 }
 
 /// The same, where f is a plain function that runs on a pool: `co_await pool.run(f, item)`.
@@ -230,14 +257,16 @@ auto stage(F&& f, std::size_t concurrency = 1) {
 template <class Pool, class F>
   requires(!std::convertible_to<F, std::size_t>)
 auto stage(Pool& pool, F&& f, std::size_t concurrency = 1) {
+  RINGLET_REQUIRE_SAFE_CLOSURE(F);
   using on_pool = detail::pool_function<Pool, std::decay_t<F>>;
-  return detail::stage_to_come<on_pool>{on_pool(pool, std::forward<F>(f)), detail::checked_workers(concurrency)};
+  return detail::stage_to_come<on_pool>(on_pool(pool, std::forward<F>(f)), detail::checked_workers(concurrency));
 }
 
 /// The end of a pipeline: f(item), a coroutine or a plain function, for one after another.
 template <class F>
 auto for_each(F&& f) {
-  return detail::last_to_come<std::decay_t<F>>{std::forward<F>(f)};
+  RINGLET_REQUIRE_SAFE_CLOSURE(F);
+  return detail::last_to_come<std::decay_t<F>>(std::forward<F>(f));
 }
 
 }  // namespace ringlet

@@ -13,6 +13,7 @@
 #include <memory>
 #include <numeric>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -221,6 +222,33 @@ TEST_CASE("pipeline: a stage on a thread pool") {
     std::sort(got.begin(), got.end());
     REQUIRE(got.size() == 50);
     for (int i = 0; i < 50; ++i) CHECK(got[static_cast<std::size_t>(i)] == (i + 1) * (i + 1));
+  });
+}
+
+TEST_CASE("pipeline: aggregates go through a pool, too, and functions that take a stop_token") {
+  struct record {
+    std::string text;
+    int number;
+  };
+  simulation world;
+  kit::run_to_the_end(world.how(), [&]() -> task<> {
+    thread_pool pool(2);
+    std::vector<record> given;
+    for (int i = 0; i < 10; ++i) given.push_back({"a text that is too long to be stored inside", i});
+    std::size_t length = 0;
+    int sum = 0;
+    const auto mark = [](record r) {
+      r.text += '!';
+      return r;
+    };
+    const auto length_of = [](std::stop_token, record r) { return r.text.size() + static_cast<std::size_t>(r.number); };
+    const auto add = [&](std::size_t x) {
+      length += x;
+      ++sum;
+    };
+    co_await (from(given) | stage(pool, mark, 2) | stage(pool, length_of) | for_each(add));
+    CHECK(sum == 10);
+    CHECK(length == 10 * 44 + 45);
   });
 }
 
