@@ -98,6 +98,9 @@ class completion_stream {
     for (std::size_t i = 0; i < items_.size(); ++i) watches_[i].begin(items_[i]);
   }
 
+  completion_stream(completion_stream&&) noexcept = default;
+  completion_stream& operator=(completion_stream&&) = delete;
+
   class [[nodiscard]] awaiter final : public channel<std::size_t>::receiver {
    public:
     explicit awaiter(completion_stream& s) noexcept : receiver(s.completions_->ended().receive()), stream_(s) {}

@@ -68,7 +68,9 @@ class barrier {
   };
 
   /// Waits until as many have arrived as there are parties; gives each another index, from 0 on in the order of
-  /// arrival. errors: broken_barrier. cancel: safe; the task counts as not arrived, unless the last one has.
+  /// arrival. errors: broken_barrier.
+  /// cancel: safe; the task then counts as not arrived. Once the last one has come it is through, and the request is
+  /// seen at the next await.
   awaiter arrive_and_wait() noexcept { return awaiter(*this); }
 
   /// Breaks it: who waits, and who arrives from now on, gets broken_barrier.

@@ -24,7 +24,8 @@ class condition_variable {
 
   /// Unlocks, waits to be notified, and locks again, however the wait has ended. No notification is missed between
   /// unlocking and waiting. errors: std::logic_error when the guard holds nothing.
-  /// cancel: safe; the mutex is held again when `cancelled` is thrown, and the notification is somebody else's.
+  /// cancel: safe; a task that was notified before goes on, and the request is seen at the next await; else the
+  /// notification is somebody else's. Either way the mutex is held.
   /// lifetime: the guard and its mutex outlive the await.
   task<> wait(mutex::guard& held) {
     mutex& m = mutex_of(held);

@@ -84,6 +84,7 @@ class mutex {
 
   /// Waits until the mutex is this task's; gives a guard. errors: std::system_error when this task holds it already.
   /// cancel: safe; a mutex that was handed over is given, and the cancel request seen at the next await.
+  /// Inside when_any or when_all it is locked for that child, not for the caller.
   awaiter lock() noexcept { return awaiter(*this); }
 
   /// An empty guard when somebody holds it, or waits for it. Never suspends.

@@ -102,7 +102,8 @@ class basic_queue : private exchange<T, Kind> {
   };
 
   /// max: items that are kept while nobody gets them, and put() waits when there are so many; `unbounded`, or 0 as in
-  /// Python: any number.
+  /// Python: any number. Memory for them is allocated here, and later only for an unbounded one.
+  /// errors: std::bad_alloc; std::length_error.
   explicit basic_queue(std::size_t max = unbounded) : base(max == 0 ? unbounded : max) {}
 
   /// Waits until there is room for the item. errors: queue_closed when the queue is, or is closed before that.
@@ -186,7 +187,7 @@ class lifo_queue : public detail::basic_queue<T, detail::queue_kind<detail::item
 };
 
 /// As queue, but the least item comes out first, and of equal ones the one that was put in first. T: its move must not
-/// throw. Less: compares two items, and must not throw.
+/// throw. Less: one made by Less() compares two items, and must not throw.
 template <class T, class Less = detail::less_than>
 class priority_queue : public detail::basic_queue<T, detail::queue_kind<detail::item_heap<T, Less>, false>> {
  public:

@@ -47,10 +47,11 @@ class recursive_mutex {
   /// cancel: safe; a mutex that was handed over is given, and the cancel request seen at the next await.
   task<guard> lock() {
     if (mutex_.held_by_this_task()) {
+      guard again = enter();  // Why first: whoever has the others may let go of them while this task lets others run
       co_await checkpoint();
-    } else {
-      held_ = co_await mutex_.lock();
+      co_return again;
     }
+    held_ = co_await mutex_.lock();
     co_return enter();
   }
 

@@ -142,3 +142,34 @@ TEST_CASE("recursive_mutex: a task that only locks and unlocks lets others have 
     CHECK(turns_of_other > 50);
   });
 }
+
+TEST_CASE("recursive_mutex: who locks it again has it, whatever becomes of the other guards meanwhile") {
+  for (int spent = 0; spent < 4; ++spent) {  // of the budget, so that others run at each place where they can
+    kit::in_every_order([spent](simulation&) -> task<> {
+      recursive_mutex m;
+      int inside = 0, most = 0;
+      const auto stay = [&]() -> task<> {
+        most = std::max(most, ++inside);
+        co_await sleep_for(1ms);
+        --inside;
+      };
+      auto passed_on = co_await m.lock();
+      for (int i = 0; i < spent; ++i) co_await checkpoint();
+      co_await with_nursery([&](nursery& n) -> task<> {
+        n.spawn([&]() -> task<> {
+          passed_on.unlock();
+          co_return;
+        });
+        n.spawn([&]() -> task<> {
+          const auto guard = co_await m.lock();
+          co_await stay();
+        });
+        while (passed_on) {
+          const auto again = co_await m.lock();
+          if (!passed_on) co_await stay();
+        }
+      });
+      CHECK(most == 1);
+    });
+  }
+}

@@ -11,7 +11,7 @@
 
 namespace ringlet::detail {
 
-/// Last in, first out. Has the members of ring_queue.
+/// Last in, first out. Has what exchange asks of ring_queue.
 template <class T>
 class item_stack {
   static_assert(std::is_nothrow_move_constructible_v<T>,
@@ -40,12 +40,14 @@ struct less_than {
   }
 };
 
-/// The least comes out first, and of equal ones the oldest. Has the members of ring_queue.
+/// The least comes out first, and of equal ones the oldest. Has what exchange asks of ring_queue.
 /// Why not the algorithms of the library: they take several times as long to compile as all else here.
 template <class T, class Less>
 class item_heap {
   static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>,
                 "items that do not come out in order must move without errors");
+  static_assert(std::is_class_v<Less> && std::is_default_constructible_v<Less>,
+                "a priority_queue compares by a Less(): a class with operator(), not a pointer to a function");
 
  public:
   explicit item_heap(std::size_t places) { items_.reserve(places); }
