@@ -4,6 +4,7 @@
 
 #include <ringlet/error.hpp>
 
+#include "new_process_signals.hpp"
 #include "plain_path.hpp"
 #include "signals_blocked.hpp"
 
@@ -57,25 +58,16 @@ class new_process {
       : plan_(plan), paths_(paths), arguments_(arguments), variables_(variables), report_to_(report_to) {}
 
   [[noreturn]] void become_program() noexcept {
-    forget_handlers();
+    ringlet::detail::forget_handlers();  // Why so early: once the mask is gone, one would run in the parent's memory
     if (plan_.new_session && ::setsid() < 0) give_up(step::session);
     if (plan_.new_group && !plan_.new_session && ::setpgid(0, 0) != 0) give_up(step::group);
     take_descriptors();
     if (plan_.directory != nullptr && ::chdir(plan_.directory) != 0) give_up(step::directory);
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ringlet::detail::let_all_signals_in();
     exec();
   }
 
  private:
-  // Why before the mask is taken away: a handler would run in the parent's memory.
-  static void forget_handlers() noexcept {
-    struct sigaction usual{};
-    usual.sa_handler = SIG_DFL;
-    for (int number = 1; number < NSIG; ++number) ::sigaction(number, &usual, nullptr);
-  }
-
   // Why copies first: one of the first three may be a source, and be overwritten before its turn.
   void take_descriptors() noexcept {
     std::array<int, 3> sources = plan_.standard;

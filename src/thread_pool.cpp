@@ -312,16 +312,8 @@ bool withdraw_job(thread_pool_queue& queue, pool_job& job) noexcept {
 
 }  // namespace detail
 
-namespace {
-
-std::size_t processors() noexcept {
-  return std::max(1u, std::thread::hardware_concurrency());
-}
-
-}  // namespace
-
 thread_pool::thread_pool(std::size_t workers, std::size_t queue_limit) {
-  if (workers == 0) workers = processors();
+  if (workers == 0) workers = detail::processors();
   queue_ = new detail::thread_pool_queue(workers, queue_limit == 0 ? 4 * workers : queue_limit);
 }
 

@@ -4,10 +4,12 @@
 
 #include <ringlet/config.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include <dirent.h>
 
@@ -32,6 +34,10 @@ bool is_number(const char* name) noexcept {
 }
 
 }  // namespace
+
+std::size_t processors() noexcept {
+  return std::max(1u, std::thread::hardware_concurrency());
+}
 
 int foreign_threads() {
   DIR* tasks = ::opendir("/proc/self/task");

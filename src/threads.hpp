@@ -1,8 +1,13 @@
-// L0 base: how many threads this process has beside the loop's and the pools'; knows /proc.
+// L0 base: how many threads this process has beside the loop's and the pools', and could use; knows /proc.
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+
 namespace ringlet::detail {
+
+/// How many threads can run at once; at least 1.
+std::size_t processors() noexcept;
 
 /// Threads that neither run this loop nor belong to a thread pool of ringlet's.
 int foreign_threads();

@@ -32,6 +32,7 @@
 #include <ringlet/pipe.hpp>
 #include <ringlet/pipeline.hpp>
 #include <ringlet/process.hpp>
+#include <ringlet/process_pool.hpp>
 #include <ringlet/queue.hpp>
 #include <ringlet/recursive_mutex.hpp>
 #include <ringlet/resolve.hpp>

@@ -26,6 +26,13 @@ the worker says: "turns take messages"
 the worker says: ""
 the worker has ended: exit code 0
 """,
+    "process_pool": """\
+9592 primes below 100000, the last one is 99991
+crash: signal 11 (Segmentation fault)
+throw: what a text
+sleep: timed out
+text: a good text
+""",
     "round_robin": """\
 0
 0

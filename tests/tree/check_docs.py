@@ -22,7 +22,8 @@ from report import Report
 
 TIME_LIMIT = 60  # seconds, generous: sanitizers and a busy machine
 
-FENCE = re.compile(r"(?:^<!--\s*(?P<claim>.*?)\s*-->\n+)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"(?:^<!--\s*(?P<claim>(?:(?!-->).)*?)\s*-->\n+)?"
+                   r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 FROM = re.compile(r'from: (?P<path>\S+)(?: "(?P<first>.*?)")?(?: to (?:"(?P<last>.*?)"|(?P<end>end)))?$')
 
 
