@@ -451,7 +451,7 @@ TEST_CASE("thread_pool: a loop on a worker goes on while it waits for a future o
   thread_pool pool(2);
   auto outer = pool.submit([&] {
     return run([&]() -> task<int> {
-      auto slow = pool.submit([] { std::this_thread::sleep_for(50ms); });
+      auto slow = pool.submit([] { std::this_thread::sleep_for(200ms); });
       int ticks = 0;
       const auto wait = [&]() -> task<> { co_await slow; };
       while (!co_await move_on_after(1ms, wait())) ++ticks;
@@ -556,9 +556,9 @@ TEST_CASE("as_completed: futures come as they are done, and then no more") {
       std::this_thread::sleep_for(delay);
       return value;
     };
-    all.push_back(pool.submit(give_after, 30ms, 3));
+    all.push_back(pool.submit(give_after, 400ms, 3));
     all.push_back(pool.submit(give_after, 0ms, 1));
-    all.push_back(pool.submit(give_after, 15ms, 2));
+    all.push_back(pool.submit(give_after, 200ms, 2));
     co_await sleep_for(5ms);
     auto ended = as_completed(std::move(all));
     std::vector<int> order;
