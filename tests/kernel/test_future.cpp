@@ -79,8 +79,12 @@ TEST_CASE("future: gives the result to each who awaits it, before and after it i
     CHECK(given_away == 42);
 
     auto text = pool.submit([] { return std::string("given away once"); });
-    text.on_done([](future<std::string>& done) { CHECK(std::move(done).get() == "given away once"); });
-    co_await sleep_for(1ms);
+    event taken;
+    text.on_done([&](future<std::string>& done) {
+      CHECK(std::move(done).get() == "given away once");
+      taken.set();
+    });
+    co_await taken.wait();
     const bool refused = co_await throws<std::logic_error>([&]() -> task<> { co_await text; });
     CHECK(refused);
   });
@@ -305,14 +309,17 @@ TEST_CASE("future: on_done calls back on the loop, once, before or after the end
     const auto here = std::this_thread::get_id();
     auto f = pool.submit(twice, 8);
     std::vector<int> seen;
-    event both;
+    event first, both;
     const auto note = [&](future<int>& done) {
       CHECK(std::this_thread::get_id() == here);
       CHECK(done.done());
       seen.push_back(done.get());
     };
-    f.on_done(note);
-    co_await f;
+    f.on_done([&](future<int>& done) {
+      note(done);
+      first.set();
+    });
+    co_await first.wait();
     f.on_done(note);
     CHECK(seen.size() == 1);  // the second one is for the next turn
     f.on_done([&] { both.set(); });

@@ -61,7 +61,7 @@ class [[nodiscard]] map_awaiter final : public wait {
     void execute() noexcept override { function.run_into(result); }
     void run() noexcept override { whole->came_home(*this); }
 
-    map_awaiter* whole = nullptr;  // null: not begun
+    map_awaiter* whole = nullptr;  // null: not in the pool, or taken back
     call function;
     outcome<typename call::result_type> result;
   };
@@ -91,20 +91,22 @@ class [[nodiscard]] map_awaiter final : public wait {
     if (!stopping_) stop();
   }
 
-  /// True when some have not begun, and so never will.
+  /// True when some have not begun, and so never will. Why those first: who is told to stop makes room for the next.
   bool stop() noexcept {
     stopping_ = true;
     const std::size_t before = left_;
+    for (part& each : parts_) withdraw(each);
     for (part& each : parts_) {
-      if (each.whole == nullptr) continue;
-      if (withdraw_job(*pool_, each)) {
-        this_loop().offload_ended();
-        --left_;
-      } else {
-        each.function.request_stop();
-      }
+      if (each.whole != nullptr) each.function.request_stop();
     }
     return left_ < before;
+  }
+
+  void withdraw(part& p) noexcept {
+    if (p.whole == nullptr || !withdraw_job(*pool_, p)) return;
+    p.whole = nullptr;
+    this_loop().offload_ended();
+    --left_;
   }
 
   thread_pool_queue* pool_;
