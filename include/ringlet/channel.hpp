@@ -63,15 +63,11 @@ class channel : private detail::exchange<T, detail::channel_kind<T>> {
   bool try_send(const T& item)
     requires std::copy_constructible<T>
   {
-    return this->can_send() && try_send(T(item));
+    return base::try_send(item);
   }
 
   /// Empty when there is no item just now. Never suspends.
-  std::optional<T> try_receive() {
-    std::optional<T> item;
-    this->take(item);
-    return item;
-  }
+  std::optional<T> try_receive() { return this->try_take(); }
 
   /// No more items: whoever waits to send is given false, and the receivers are given what is there, and then
   /// std::nullopt. Twice is no error.

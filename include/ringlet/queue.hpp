@@ -130,15 +130,11 @@ class basic_queue : private exchange<T, Kind> {
   bool try_put(const T& item)
     requires std::copy_constructible<T>
   {
-    return this->can_send() && try_put(T(item));
+    return base::try_send(item);
   }
 
   /// Empty when there is no item just now. Never suspends.
-  std::optional<T> try_get() {
-    std::optional<T> item;
-    this->take(item);
-    return item;
-  }
+  std::optional<T> try_get() { return this->try_take(); }
 
   /// An item that came out is done with. errors: std::logic_error when none is left that could be.
   void task_done() {

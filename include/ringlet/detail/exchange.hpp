@@ -53,14 +53,16 @@ class exchange : protected Kind {
     this->note_accepted();
     return true;
   }
-  bool can_send() const noexcept { return !receivers_.empty() || (items_.size() < capacity_ && !closed_); }
+  bool try_send(const T& item)
+    requires std::copy_constructible<T>
+  {
+    return can_send() && try_send(T(item));
+  }
 
-  bool take(std::optional<T>& to) {
-    if (Kind::in_order && !senders_.empty()) let_in();
-    if (items_.empty()) return false;
-    items_.take_front(to);
-    if (!Kind::in_order && !senders_.empty()) let_in();
-    return true;
+  std::optional<T> try_take() {
+    std::optional<T> item;
+    take(item);
+    return item;
   }
 
   /// Drops an item, as if somebody had taken it.
@@ -80,6 +82,16 @@ class exchange : protected Kind {
   using receiver_place = typename late_wait<receiver>::place;
 
   static constexpr std::size_t first_places = 16;
+
+  bool can_send() const noexcept { return !receivers_.empty() || (items_.size() < capacity_ && !closed_); }
+
+  bool take(std::optional<T>& to) {
+    if (Kind::in_order && !senders_.empty()) let_in();
+    if (items_.empty()) return false;
+    items_.take_front(to);
+    if (!Kind::in_order && !senders_.empty()) let_in();
+    return true;
+  }
 
   // Why in_order it goes in before another comes out, for which there is one place more than the capacity: when a move
   // throws, no item is lost, and without a capacity it is the same thing.
