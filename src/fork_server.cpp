@@ -12,6 +12,7 @@
 #include "plain_path.hpp"
 #include "pool_worker.hpp"
 #include "signals_blocked.hpp"
+#include "socket_calls.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -172,18 +173,15 @@ class serving {
 
 }  // namespace
 
-std::pair<unique_fd, unique_fd> open_socket_pair() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw os_error("socketpair", "", errno);
-  unique_fd one(ends[0]);
-  unique_fd other(ends[1]);
+std::pair<unique_fd, unique_fd> open_worker_pair() {
+  auto [one, other] = open_socket_pair();
   return {process::detail::above_the_first_three(std::move(one)),
           process::detail::above_the_first_three(std::move(other))};
 }
 
 // Why flush: what has not been written yet would be in both processes, and be written twice.
 fork_server start_fork_server(std::size_t workers) {
-  auto [ours, its] = open_socket_pair();
+  auto [ours, its] = open_worker_pair();
   std::fflush(nullptr);
   const int parent = ::getpid();
   int pid = -1;

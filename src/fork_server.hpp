@@ -37,6 +37,6 @@ enum class answer_meaning : std::uint64_t { result, failure };
 fork_server start_fork_server(std::size_t workers);
 
 /// Two ends that are connected, for blocking use, and above the first three. errors: os_error.
-std::pair<unique_fd, unique_fd> open_socket_pair();
+std::pair<unique_fd, unique_fd> open_worker_pair();
 
 }  // namespace ringlet::detail

@@ -194,7 +194,7 @@ bool process_pool_state::worker::fit() const noexcept {
 
 task<> process_pool_state::make_fit(worker& w) {
   w.stream.reset();
-  auto [ours, its] = open_socket_pair();
+  auto [ours, its] = open_worker_pair();
   const int error = co_await ask(request::start, w, its.get());
   if (error != 0) throw os_error("fork", "a worker", error);
   w.stream.emplace(std::move(ours));

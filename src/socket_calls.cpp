@@ -29,6 +29,12 @@ unique_fd open_socket(const char* operation, const endpoint& for_address, int ty
   return fd;
 }
 
+std::pair<unique_fd, unique_fd> open_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw os_error("socketpair", "", errno);
+  return {unique_fd(ends[0]), unique_fd(ends[1])};
+}
+
 int bind_now(int fd, const endpoint& where) noexcept {
   return ::bind(fd, where.data(), static_cast<socklen_t>(where.size())) == 0 ? 0 : errno;
 }

@@ -5,10 +5,15 @@
 #include <ringlet/endpoint.hpp>
 #include <ringlet/fd.hpp>
 
+#include <utility>
+
 namespace ringlet::detail {
 
 /// A socket for this address. operation: what it is for, in errors. type: SOCK_STREAM or the like. errors: os_error.
 unique_fd open_socket(const char* operation, const endpoint& for_address, int type);
+
+/// Two unix-domain streams that are connected to each other. errors: os_error.
+std::pair<unique_fd, unique_fd> open_socket_pair();
 
 /// 0, or the errno value.
 int bind_now(int fd, const endpoint& where) noexcept;

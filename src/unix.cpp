@@ -135,10 +135,7 @@ detail::connect_awaiter<unix_stream> unix_stream::connect(const endpoint& to) {
 }
 
 std::pair<unix_stream, unix_stream> unix_stream::pair() {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw os_error("socketpair", "", errno);
-  unique_fd one(ends[0]);
-  unique_fd other(ends[1]);
+  auto [one, other] = detail::open_socket_pair();
   return {unix_stream(std::move(one)), unix_stream(std::move(other))};
 }
 
