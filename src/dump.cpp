@@ -18,7 +18,15 @@ using detail::promise_base;
 using detail::scope;
 using detail::task_record;
 
-// "ringlet::task<int> (anonymous namespace)::serve(int) [with ...]" becomes "(anonymous namespace)::serve".
+// As g++ and clang call it.
+std::string_view without_anonymous(std::string_view name) {
+  for (const std::string_view prefix : {"{anonymous}::", "(anonymous namespace)::"}) {
+    if (name.starts_with(prefix)) return name.substr(prefix.size());
+  }
+  return name;
+}
+
+// "ringlet::task<int> (anonymous namespace)::serve(int) [with ...]" becomes "serve".
 std::string_view short_name(std::string_view function) {
   function = function.substr(0, function.find(" ["));
   if (function.find("operator()") != std::string_view::npos) return "a lambda";
@@ -29,9 +37,10 @@ std::string_view short_name(std::string_view function) {
     if (c == ')' || c == '>') ++depth;
     if (c == '(' || c == '<') --depth;
     if (c == '(' && depth == 0 && end == function.size()) end = at;
-    if (c == ' ' && depth == 0 && end != function.size()) return function.substr(at + 1, end - at - 1);
+    if (c == ' ' && depth == 0 && end != function.size())
+      return without_anonymous(function.substr(at + 1, end - at - 1));
   }
-  return function.substr(0, end);
+  return without_anonymous(function.substr(0, end));
 }
 
 std::string_view base_name(std::string_view path) {
@@ -42,10 +51,8 @@ std::string state_of(const task_record& task, time_point now) {
   if (&task == current.task) return "running";
   const detail::wait* wait = task.waiting_for();
   if (wait == nullptr) return task.fresh() ? "not started" : "ready";
-  const detail::wait_text text = wait->describe();
-  const std::string subject = text.subject < 0 ? std::string() : fmt::format(" {}", text.subject);
   const auto since = std::chrono::duration<double>(now.time_since_epoch() - duration(task.parked_since()));
-  return fmt::format("{}{} for {:.1f} s", text.what, subject, since.count());
+  return fmt::format("{} for {:.1f} s", detail::in_words(wait->describe()), since.count());
 }
 
 // The frame itself, or the next one out that is the user's own: nobody needs to know ringlet's.
@@ -63,6 +70,12 @@ std::string place_of(const promise_base& frame) {
                      has_awaited ? frame.awaits_in_line() : created.line());
 }
 
+std::string begin_of(const promise_base& frame) {
+  const std::source_location& created = frame.created_at();
+  return fmt::format("in {} at {}:{}", short_name(created.function_name()), base_name(created.file_name()),
+                     created.line());
+}
+
 void append_awaits(std::string& out, const task_record& task, const std::string& margin) {
   if (&task == current.task) return;  // Why: what a running task was parked at last may be gone.
   for (const promise_base* frame = own_frame(task.leaf()); frame != nullptr; frame = own_frame(frame->caller())) {
@@ -70,15 +83,10 @@ void append_awaits(std::string& out, const task_record& task, const std::string&
   }
 }
 
-std::string id_and_name(const task_record& task) {
-  if (task.name() == nullptr) return fmt::format("task {}", task.id());
-  return fmt::format("task {} \"{}\"", task.id(), task.name());
-}
-
 void append_task(std::string& out, const task_record& task, time_point now, int depth) {
   const std::string margin(static_cast<std::size_t>(depth) * 2, ' ');
   const char* cancelled = task.cancelled() ? " (cancelled)" : "";
-  out += fmt::format("{}{}: {}{}\n", margin, id_and_name(task), state_of(task, now), cancelled);
+  out += fmt::format("{}{}: {}{}\n", margin, detail::task_name(task), state_of(task, now), cancelled);
   append_awaits(out, task, margin);
 }
 
@@ -104,7 +112,22 @@ void walk_all(F visit) {
 
 std::string detail::task_label(const task_record& task) {
   const promise_base* frame = own_frame(task.leaf());
-  return frame == nullptr ? id_and_name(task) : fmt::format("{}, resumed {},", id_and_name(task), place_of(*frame));
+  return frame == nullptr ? task_name(task) : fmt::format("{}, resumed {},", task_name(task), place_of(*frame));
+}
+
+std::string detail::in_words(const wait_text& wait) {
+  return wait.subject < 0 ? std::string(wait.what) : fmt::format("{} {}", wait.what, wait.subject);
+}
+
+std::string detail::task_name(const task_record& task) {
+  if (task.name() == nullptr) return fmt::format("task {}", task.id());
+  return fmt::format("task {} \"{}\"", task.id(), task.name());
+}
+
+std::string detail::task_origin(const task_record& task) {
+  const promise_base* outermost = own_frame(task.leaf());
+  for (const promise_base* frame = outermost; frame != nullptr; frame = own_frame(frame->caller())) outermost = frame;
+  return outermost == nullptr ? std::string() : begin_of(*outermost);
 }
 
 std::string detail::list_tasks() {

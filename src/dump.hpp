@@ -9,8 +9,17 @@
 
 namespace ringlet::detail {
 
+/// "receive fd 7".
+std::string in_words(const wait_text& wait);
+
 /// A suspended task in a few words: "task 7 "conn 7", resumed in session at server.cpp:12".
 std::string task_label(const task_record& task);
+
+/// "task 7 "conn 7"".
+std::string task_name(const task_record& task);
+
+/// "in session at server.cpp:12": the user's own outermost coroutine of a suspended task. Empty when there is none.
+std::string task_origin(const task_record& task);
 
 /// A line for each task of this thread's loop: its number, its state and its name.
 std::string list_tasks();

@@ -8,6 +8,7 @@
 
 #include "interrupts.hpp"
 #include "signal_action.hpp"
+#include "trace_recorder.hpp"
 #include "uring/uring_driver.hpp"
 
 #include <memory>
@@ -116,6 +117,7 @@ loop::~loop() {
 void loop::run(child_base& root) {
   std::unique_ptr<interrupts> signals;
   if (parts_->handle_signals) signals = std::make_unique<interrupts>(root.base_scope());
+  trace_loop();
   parts_->family.start(root);
   parts_->scheduler_.run(root);
 }

@@ -39,6 +39,7 @@ void scheduler::fire_due_timers() noexcept {
 }
 
 void scheduler::run_batch() noexcept {
+  if (observer_ != nullptr) observer_->before_batch();
   if (shuffled_) shuffle_ready();
   current.loop_wanted = shuffled_ || watched_ || !timers_.empty() || !reactor_.is_quiet();
   current.batch = current.ready.take_all();
@@ -55,42 +56,53 @@ void scheduler::run_steps() noexcept {
 }
 
 void scheduler::run_watched_step() noexcept {
-  if (observer_ != nullptr) observer_->before_step(*current.batch);
-  on_stall_ ? run_timed_step() : run_single_step();
-  if (observer_ != nullptr) observer_->after_step();
+  const task_record& task = *current.batch;
+  if (observer_ != nullptr) observer_->before_step(task);
+  const bool goes_on = on_stall_ ? run_timed_step() : run_single_step();
+  if (observer_ != nullptr) observer_->after_step(goes_on ? &task : nullptr);
 }
 
-void scheduler::run_single_step() noexcept {
+bool scheduler::run_single_step() noexcept {
   current.lowest_step = detail::execution::nowhere;
   const std::coroutine_handle<> first = current.begin_step();
   current.budget = budget_;
   first.resume();
-  end_steps();
+  return end_steps();
 }
 
-void scheduler::observe_steps(detail::step_observer* o) noexcept {
-  RINGLET_CHECK(o == nullptr || observer_ == nullptr, "the steps of this loop are observed already");
-  observer_ = o;
-  budget_ = o != nullptr ? 0 : detail::step_budget;
-  watched_ = on_stall_ || o != nullptr;
-  if (watched_) current.lowest_step = detail::execution::nowhere;
+void scheduler::observe_steps(detail::step_observer& o, int budget) noexcept {
+  RINGLET_CHECK(observer_ == nullptr, "the steps of this loop are observed already");
+  observer_ = &o;
+  budget_ = budget;
+  watched_ = true;
+  current.lowest_step = detail::execution::nowhere;
+  current.loop_wanted = true;
+}
+
+void scheduler::ignore_steps() noexcept {
+  observer_ = nullptr;
+  budget_ = detail::step_budget;
+  watched_ = static_cast<bool>(on_stall_);
 }
 
 // Why the real clock: a task that does not let go of the thread is a nuisance in virtual time, too.
-void scheduler::run_timed_step() noexcept {
+bool scheduler::run_timed_step() noexcept {
   const std::string who = detail::task_label(*current.batch);
   const auto start = std::chrono::steady_clock::now();
-  run_single_step();
+  const bool goes_on = run_single_step();
   const duration took = std::chrono::steady_clock::now() - start;
-  if (took <= stall_limit_) return;
+  if (took <= stall_limit_) return goes_on;
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
   on_stall_(who + " ran for " + std::to_string(milliseconds) + " ms without suspending");
+  return goes_on;
 }
 
-// The last of them may have been a task's last.
-void scheduler::end_steps() noexcept {
+// The last of them may have been a task's last; false: it was.
+bool scheduler::end_steps() noexcept {
   task_record& last = *std::exchange(current.task, nullptr);
-  if (last.over()) retire(last);
+  if (!last.over()) return true;
+  retire(last);
+  return false;
 }
 
 void scheduler::retire(task_record& task) noexcept {

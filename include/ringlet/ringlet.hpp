@@ -53,6 +53,7 @@
 #include <ringlet/thread_pool.hpp>
 #include <ringlet/time.hpp>
 #include <ringlet/timeout.hpp>
+#include <ringlet/tracer.hpp>
 #include <ringlet/udp_socket.hpp>
 #include <ringlet/unix_listener.hpp>
 #include <ringlet/unix_stream.hpp>

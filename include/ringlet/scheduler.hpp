@@ -34,12 +34,14 @@ class end_watch : public list_links {
   ~end_watch() = default;
 };
 
-/// Is told of the steps of all tasks. For tests.
+/// Is told of the steps of all tasks. For tests, and for the tracer.
 class step_observer {
  public:
+  /// The ready queue becomes the next batch.
+  virtual void before_batch() noexcept {}
   virtual void before_step(const task_record& task) noexcept = 0;
-  /// The task may be gone by now.
-  virtual void after_step() noexcept = 0;
+  /// suspended: the task of the step, as it waits now; null: it has finished, and may be gone.
+  virtual void after_step(const task_record* suspended) noexcept = 0;
 
  protected:
   step_observer() = default;
@@ -209,9 +211,13 @@ class scheduler {
   /// The root task; null outside of run().
   detail::task_record* root() const noexcept { return root_; }
 
-  /// Tells `o` of every step from the next one on; null: nobody. Meanwhile every await that has something to do
-  /// suspends, also one that is over at once. One observer at a time. lifetime: of `o`, until the next call.
-  void observe_steps(detail::step_observer* o) noexcept;
+  /// Tells `o` of every step from the next one on. budget: of each step; with 0 every await that has something to do
+  /// suspends, also one that is over at once. One observer at a time. lifetime: of `o`, until ignore_steps().
+  void observe_steps(detail::step_observer& o, int budget) noexcept;
+  /// Ends it.
+  void ignore_steps() noexcept;
+  /// Somebody is told of the steps.
+  bool observed() const noexcept { return observer_ != nullptr; }
 
   /// Somebody may hold a reference to this loop in another thread.
   void mark_exposed() noexcept { exposed_ = true; }
@@ -225,9 +231,9 @@ class scheduler {
 
   void run_steps() noexcept;
   [[gnu::noinline]] void run_watched_step() noexcept;
-  void run_timed_step() noexcept;
-  void run_single_step() noexcept;
-  void end_steps() noexcept;
+  bool run_timed_step() noexcept;
+  bool run_single_step() noexcept;
+  bool end_steps() noexcept;
   void retire(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;

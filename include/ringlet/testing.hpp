@@ -69,18 +69,18 @@ namespace detail {
 class cancel_at_point final : public step_observer {
  public:
   cancel_at_point(scope& where, std::size_t point) noexcept : where_(where), host_(current.task), points_left_(point) {
-    this_loop().observe_steps(this);
+    this_loop().observe_steps(*this, 0);
   }
   cancel_at_point(const cancel_at_point&) = delete;
   cancel_at_point& operator=(const cancel_at_point&) = delete;
-  ~cancel_at_point() { this_loop().observe_steps(nullptr); }
+  ~cancel_at_point() { this_loop().ignore_steps(); }
 
  private:
   void before_step(const task_record& task) noexcept override {
     step_counts_ = &task == host_ || is_inside(task);
     if (step_counts_) pass_point();
   }
-  void after_step() noexcept override {
+  void after_step(const task_record*) noexcept override {
     if (std::exchange(step_counts_, false)) pass_point();
   }
   bool is_inside(const task_record& task) const noexcept {

@@ -32,6 +32,7 @@ void sim_driver::submit(io_op& op) noexcept {
   ++asked_[request.code];
   ++asked_in_all_;
   op.set_with_kernel(true);
+  if (observer() != nullptr) observer()->submitted(op);
   if (const step fault = fault_for(request)) return finish(op, *fault, faults_.delay_);
   if (const std::optional<scripted> line = next_in_script(request)) {
     return finish(op, line->result, line->after + faults_.delay_);
@@ -168,6 +169,7 @@ bool sim_driver::deliver_due() noexcept {
     ++counters_.completed;
     c.op->set_with_kernel(c.more);
     if (!c.more) multishots_.erase(c.op);
+    if (observer() != nullptr) observer()->completed(*c.op, c.result, c.more);
     c.op->complete(c.result, c.filled, c.more);
   }
   return !ready.empty();

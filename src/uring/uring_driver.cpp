@@ -150,6 +150,7 @@ io_uring_sqe* uring_driver::next_sqe() noexcept {
 }
 
 io_uring_sqe* uring_driver::sqe_after_submitting() noexcept {
+  if (observer() != nullptr) tell_of_submissions();
   ++counters_.enters;
   check_enter(io_uring_submit(&ring_));
   return io_uring_get_sqe(&ring_);
@@ -208,6 +209,7 @@ bool uring_driver::start_postponed() noexcept {
 void uring_driver::wait(time_point deadline) noexcept {
   calm_down();
   const bool must_not_block = start_postponed() || !postponed_.empty();
+  if (observer() != nullptr) tell_of_submissions();
   if (must_not_block || deadline == long_ago) {
     enter_without_waiting();
   } else if (clock_ != nullptr && deadline != never) {
@@ -268,12 +270,33 @@ void uring_driver::reap() noexcept {
   const unsigned mask = *queue.kring_mask;
   unsigned head = *head_in_ring;
   const unsigned count = std::min(io_uring_cq_ready(&ring_), completions_a_reap);
+  if (observer() != nullptr) tell_of_completions(count);
   counters_.completed += count;
   for (const unsigned end = head + count; head != end;) {
     const io_uring_cqe& entry = entries[head & mask];
     const completion done{io_uring_cqe_get_data(&entry), entry.res, entry.flags};
     io_uring_smp_store_release(head_in_ring, ++head);
     dispatch(done);
+  }
+}
+
+// --- Being observed: what the queues hold is looked at once a turn, so that it costs nothing else
+
+// What is queued and not yet handed over.
+void uring_driver::tell_of_submissions() noexcept {
+  const io_uring_sq& queue = ring_.sq;
+  for (unsigned at = queue.sqe_head; at != queue.sqe_tail; ++at) {
+    const auto* op = reinterpret_cast<const io_op*>(queue.sqes[at & *queue.kring_mask].user_data);
+    if (op != nullptr) observer()->submitted(*op);
+  }
+}
+
+void uring_driver::tell_of_completions(unsigned count) noexcept {
+  const io_uring_cq& queue = ring_.cq;
+  for (unsigned at = *queue.khead; count > 0; ++at, --count) {
+    const io_uring_cqe& entry = queue.cqes[at & *queue.kring_mask];
+    const auto* op = static_cast<const io_op*>(io_uring_cqe_get_data(&entry));
+    if (op != nullptr) observer()->completed(*op, entry.res, (entry.flags & IORING_CQE_F_MORE) != 0);
   }
 }
 

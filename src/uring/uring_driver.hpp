@@ -65,6 +65,8 @@ class uring_driver final : public io_driver {
   void wait_in_virtual_time(time_point deadline) noexcept;
   void check_enter(int result) noexcept;
   [[gnu::flatten]] void reap() noexcept;
+  [[gnu::noinline]] void tell_of_submissions() noexcept;
+  [[gnu::noinline]] void tell_of_completions(unsigned count) noexcept;
   void dispatch(const completion& done) noexcept;
   buffer* received(const completion& done) noexcept;
 

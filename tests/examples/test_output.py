@@ -1,4 +1,5 @@
 """Runs the examples that are no servers and looks at what they print and leave behind: test_output.py FOLDER"""
+import json
 import os
 import pathlib
 import re
@@ -85,6 +86,49 @@ def prints_what_is_expected(name):
 
 for example in EXPECTED:
     test(f"{example}: prints what is expected of it")(lambda example=example: prints_what_is_expected(example))
+
+
+# --- trace
+
+def trace(*args):
+    ended = subprocess.run([FOLDER / "trace", *args], capture_output=True, text=True, timeout=LIMIT)
+    check_equal((ended.stderr, ended.returncode), ("", 0))
+    return ended.stdout
+
+
+def overlaps(slices):
+    """Whether one of these begins before the one before it has ended, by more than rounding."""
+    slices = sorted(slices, key=lambda s: s["ts"])
+    return any(a["ts"] + a["dur"] > b["ts"] + 0.0015 for a, b in zip(slices, slices[1:]))
+
+
+@test("trace: prints a line for each thing that happens")
+def _():
+    lines = trace().splitlines()
+    for kind in ("spawn", "ready", "resume", "suspend", "end"):
+        check(any(re.match(rf" *\d+\.\d{{3}}  {kind} +task \d", line) for line in lines), f"no {kind}")
+    check(any(line.endswith("suspend   task 3: lock a mutex") for line in lines), lines)
+
+
+@test("trace: writes a file that a viewer of Chrome's format can read")
+def _():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "trace.json")
+        check_equal(trace(path), "")
+        events = json.loads(path.read_text())["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M"}
+    check_equal(len(names), 5, "rows")
+    check_equal(sum('"green" in paint at trace.cpp:' in name for name in names.values()), 1, "named rows")
+    running = [e for e in events if e.get("cat") == "running"]
+    check(not overlaps(running), "two tasks run at a time")
+    for task in names:
+        slices = [e for e in events if e["ph"] == "X" and e["tid"] == task]
+        check(slices and not overlaps(slices), f"task {task} does two things at a time")
+    sleeps = [e["dur"] for e in events if e.get("name") == "sleep"]
+    check(len(sleeps) == 3 and min(sleeps) > 1000, f"the sleeps took {sleeps} us")
+    arrows = [e["id"] for e in events if e["ph"] == "s"]
+    check_equal(sorted(arrows), sorted(e["id"] for e in events if e["ph"] == "f"))
+    check_equal(len(arrows), 4)
 
 
 # --- Child processes

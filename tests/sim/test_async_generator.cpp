@@ -618,9 +618,9 @@ TEST_CASE("async_generator: a dump shows the way from the task through it to wha
       for (int i = 0; i < 3; ++i) co_await yield_now();
       const std::string tree = dump_tasks();
       CHECK_THAT(tree, kit::contains("sleep for"));
-      const std::size_t innermost = tree.find("::count_slowly at test_async_generator.cpp:");
-      const std::size_t middle = tree.find("::pass_on at test_async_generator.cpp:");
-      const std::size_t outermost = tree.find("::collect at test_async_generator.cpp:");
+      const std::size_t innermost = tree.find("in count_slowly at test_async_generator.cpp:");
+      const std::size_t middle = tree.find("in pass_on at test_async_generator.cpp:");
+      const std::size_t outermost = tree.find("in collect at test_async_generator.cpp:");
       INFO(tree);
       CHECK(outermost != std::string::npos);
       CHECK((innermost < middle && middle < outermost));

@@ -34,6 +34,18 @@ class ready_queue {
     return first_;
   }
 
+  /// A place between two tasks; it stays one until take_all().
+  using place = task_record* const*;
+  place begin() const noexcept { return &first_; }
+  place end() const noexcept { return end_; }
+
+  /// Calls f(task) for each one that came in behind that place.
+  template <class F>
+  void for_each_behind(place from, F f) {
+    *end_ = nullptr;
+    for (task_record* task = *from; task != nullptr; task = task->next_ready_) f(*task);
+  }
+
   /// How many there are, counted one by one.
   std::size_t size() noexcept {
     *end_ = nullptr;

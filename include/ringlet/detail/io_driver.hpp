@@ -58,6 +58,18 @@ class background : public list_links {
   bool attended_ = false;
 };
 
+/// Is told what the driver is asked for and what comes of it. For the tracer.
+class io_observer {
+ public:
+  virtual void submitted(const io_op& op) noexcept = 0;
+  /// As io_op::complete() is told, and before it.
+  virtual void completed(const io_op& op, int result, bool more) noexcept = 0;
+
+ protected:
+  io_observer() = default;
+  ~io_observer() = default;
+};
+
 class io_driver : public reactor {
  public:
   /// Queues the operation. Its completions come later, from wait(), never from in here. Cannot fail:
@@ -79,6 +91,9 @@ class io_driver : public reactor {
   /// Reads, receives, writes or sends as the request says, but never waits: -EAGAIN when it would have to.
   virtual int try_now(const io_request& request) noexcept = 0;
 
+  /// null: nobody. lifetime: of `o`, until the next call.
+  void observe_operations(io_observer* o) noexcept { observer_ = o; }
+
   large_buffers& spare_buffers() noexcept { return spare_buffers_; }
   looker& looks() noexcept { return looks_; }
 
@@ -95,6 +110,8 @@ class io_driver : public reactor {
   io_driver() = default;
   ~io_driver() { spare_buffers_.abandon(); }
 
+  io_observer* observer() const noexcept { return observer_; }
+
   /// How many requests go on although no task waits for what they bring.
   std::size_t unattended() const noexcept;
   bool attends_any() const noexcept;
@@ -103,6 +120,7 @@ class io_driver : public reactor {
  private:
   large_buffers& spare_buffers_ = *new large_buffers;  // Why not a member: buffers on loan may outlive the driver
   looker looks_;
+  io_observer* observer_ = nullptr;  // null: nobody
   intrusive_list<background> background_;
   std::size_t background_count_ = 0;
 };

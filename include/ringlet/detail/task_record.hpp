@@ -18,7 +18,7 @@ class task_record;
 
 /// What a wait shows of itself in a dump: "receive fd 7".
 struct wait_text {
-  const char* what;
+  const char* what;        // a literal: it is looked at later, too
   long long subject = -1;  // -1: none
 };
 
