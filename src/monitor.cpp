@@ -5,7 +5,9 @@
 #include <ringlet/line_reader.hpp>
 #include <ringlet/scheduler.hpp>
 #include <ringlet/serve.hpp>
+#include <ringlet/sleep.hpp>
 #include <ringlet/tcp_stream.hpp>
+#include <ringlet/tracer.hpp>
 
 #include "dump.hpp"
 
@@ -24,6 +26,7 @@ using detail::task_record;
 
 constexpr std::size_t longest_command = 200;
 constexpr std::size_t most_visitors = 16;
+constexpr std::size_t most_events = 10'000;
 constexpr std::string_view prompt = "ringlet> ";
 
 constexpr std::string_view help = R"(ps         all tasks, a line each
@@ -32,6 +35,7 @@ where ID   where one task waits
 cancel ID  make the awaits of a task, and of all below it, throw `cancelled`
 stats      tasks, turns and errors
 ring       what was asked of the kernel
+trace SEC  what happens in that many seconds, with milliseconds before it
 quit       end this connection
 )";
 
@@ -109,6 +113,27 @@ std::string answer_to(const command& c) {
   return "there is no command of that name; try help\n";  // Why not its name: it goes to somebody's terminal
 }
 
+// Why a limit: nothing else is heard from this visitor meanwhile.
+std::optional<duration> seconds_in(std::string_view text) {
+  constexpr double longest = 60;
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool all = error == std::errc() && end == text.data() + text.size();
+  if (!all || !(number > 0 && number <= longest)) return std::nullopt;
+  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(number));
+}
+
+task<std::string> trace(std::string_view argument) {
+  const auto length = seconds_in(argument);
+  if (!length) co_return "for how many seconds? at most 60\n";
+  if (this_scheduler().observed()) co_return "this loop is traced already\n";
+  const tracer events(most_events);
+  co_await sleep_for(*length);
+  std::string text = events.text();
+  if (events.dropped() > 0) text += fmt::format("{} earlier ones are left out\n", events.dropped());
+  co_return text;
+}
+
 /// Empty: that was the end.
 task<std::optional<std::string>> next_answer(line_reader<tcp_stream>& lines) {
   try {
@@ -116,6 +141,7 @@ task<std::optional<std::string>> next_answer(line_reader<tcp_stream>& lines) {
     if (!line) co_return std::nullopt;
     const command c = parse(*line);
     if (c.word == "quit") co_return std::nullopt;
+    if (c.word == "trace") co_return co_await trace(c.argument);
     co_return answer_to(c);
   } catch (const line_too_long&) {
     co_return "that is too long for a command; try help\n";

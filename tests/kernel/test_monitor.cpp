@@ -131,11 +131,53 @@ TEST_CASE("monitor: tells what the loop and its ring have done") {
   });
 }
 
+TEST_CASE("monitor: tells what happened in a while, for one visitor at a time") {
+  with_monitor([](endpoint where) -> task<> {
+    auto v = co_await visitor::connect(where);
+    auto other = co_await visitor::connect(where);
+    std::string trace, refused;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn(name("the ticker"), []() -> task<> {
+        for (;;) co_await sleep_for(1ms);
+      });
+      auto asking = n.spawn([&]() -> task<> { trace = co_await v.ask("trace 0.2"); });
+      while (!this_scheduler().observed()) co_await sleep_for(1ms);
+      refused = co_await other.ask("trace 1");
+      co_await asking;
+      n.cancel();
+    });
+    CHECK(has(refused, "traced already"));
+    CHECK(has(trace, ": sleep\n"));
+    CHECK(has(trace, "submit"));
+    CHECK(has(trace, "complete"));
+    const std::string again = co_await v.ask("trace 0.001");
+    CHECK(has(again, "resume"));
+    for (const char* bad :
+         {"trace", "trace x", "trace 0", "trace -1", "trace nan", "trace inf", "trace 61", "trace 1 2"}) {
+      const std::string answer = co_await v.ask(bad);
+      INFO(bad << " gave " << answer);
+      CHECK(has(answer, "how many seconds"));
+    }
+  });
+}
+
+TEST_CASE("monitor: a visitor who is being traced for does not keep the loop from its end") {
+  const endpoint where = closed_port();
+  in_time(options().monitor(where), [&]() -> task<> {
+    auto v = co_await visitor::connect(where);
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await v.ask("trace 60"); });
+      while (!this_scheduler().observed()) co_await sleep_for(1ms);
+      n.cancel();
+    });
+  });
+}
+
 TEST_CASE("monitor: help names each command, and whatever is no command gets a clear answer") {
   with_monitor([](endpoint where) -> task<> {
     auto v = co_await visitor::connect(where);
     const std::string help = co_await v.ask("help");
-    for (const char* word : {"ps", "tree", "where", "cancel", "stats", "ring", "quit"}) CHECK(has(help, word));
+    for (const char* word : {"ps", "tree", "where", "cancel", "stats", "ring", "trace", "quit"}) CHECK(has(help, word));
     for (const char* bad : {"pss", "where", "where x", "where 12x", "where 999999", "cancel", "cancel -1",
                             "cancel 99999999999999999999999999"}) {
       const std::string answer = co_await v.ask(bad);
