@@ -48,6 +48,16 @@ class nursery : private detail::scope, private detail::parent {
     spawn(std::move(called));
   }
 
+  /// Does not compile: the function cannot be called like this.
+  template <class F, class... Args>
+    requires(!std::same_as<std::decay_t<F>, name> && !detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>)
+  void spawn(F&&, Args&&...) {
+    static_assert(
+        std::is_same_v<F, nursery>,
+        "spawn calls the function with what it has moved into the child: for a parameter by reference that is "
+        "not const, hand over std::ref(x)");
+  }
+
   /// Cancels the children and the body; with_nursery then returns as soon as they have ended.
   void cancel() noexcept { scope::cancel(); }
   /// True once cancel() was called here, or a child or the body has failed.
@@ -97,7 +107,7 @@ class [[maybe_unused]] job {
   /// The task's number in dumps; each loop counts from 1.
   std::uint64_t id() const noexcept { return child_->id(); }
   /// The name given to spawn(), "" for none. lifetime: as the job.
-  const char* name() const noexcept { return child_->name() == nullptr ? "" : child_->name(); }
+  std::string_view name() const noexcept { return child_->name() == nullptr ? "" : child_->name(); }
 
   class awaiter final : public detail::child_base::join_wait {
    public:
@@ -201,7 +211,7 @@ auto nursery::spawn(F&& f, Args&&... args) -> job<detail::spawned_result<std::de
   static_assert((detail::safe_to_spawn<Args&&> && ...),
                 "a pointer, string_view or span may not live as long as the child: hand over a value, or borrowed(x)");
   using result = detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>;
-  using child = detail::child<result, std::decay_t<F>, std::decay_t<Args>...>;
+  using child = detail::child_of<std::decay_t<F>, std::decay_t<Args>...>;
   auto* made = new child(std::forward<F>(f), std::forward<Args>(args)...);
   adopt(*made);
   return job<result>(made);
@@ -213,7 +223,7 @@ auto nursery::spawn(name label, F&& f, Args&&... args)
   static_assert((detail::safe_to_spawn<Args&&> && ...),
                 "a pointer, string_view or span may not live as long as the child: hand over a value, or borrowed(x)");
   using result = detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>;
-  using child = detail::named<detail::child<result, std::decay_t<F>, std::decay_t<Args>...>>;
+  using child = detail::named<detail::child_of<std::decay_t<F>, std::decay_t<Args>...>>;
   auto* made = new child(std::move(label), std::forward<F>(f), std::forward<Args>(args)...);
   adopt(*made);
   return job<result>(made);

@@ -126,8 +126,7 @@ R result_of_root(outcome<R>& result) {
 /// run() returns.
 template <class F, class... Args>
 decltype(auto) run(const options& how, F&& f, Args&&... args) {
-  using result = detail::spawned_result<std::decay_t<F>, std::decay_t<Args>...>;
-  using child = detail::child<result, std::decay_t<F>, std::decay_t<Args>...>;
+  using child = detail::child_of<std::decay_t<F>, std::decay_t<Args>...>;
   detail::loop loop(how);
   const detail::ref<child> root(new child(std::forward<F>(f), std::forward<Args>(args)...));
   loop.run(*root);

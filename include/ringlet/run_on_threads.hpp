@@ -29,7 +29,7 @@ void run_each(const options& how, std::span<loop_body* const> bodies);
 
 template <class R, class F, class... Args>
 class loop_body_of final : public loop_body {
-  using root_task = child<R, F, Args...>;
+  using root_task = child_of<F, Args...>;
 
  public:
   explicit loop_body_of(const F& f, const Args&... args) : call_(f, args...) {

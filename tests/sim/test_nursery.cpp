@@ -253,8 +253,8 @@ TEST_CASE("job: has a number of its own, and the name that it was given") {
     co_await with_nursery([](nursery& n) -> task<> {
       auto named = n.spawn(name("conn 7"), give, 1);
       auto unnamed = n.spawn(give, 1);
-      CHECK(std::string(named.name()) == "conn 7");
-      CHECK(std::string(unnamed.name()).empty());
+      CHECK(named.name() == "conn 7");
+      CHECK(unnamed.name().empty());
       CHECK(named.id() != unnamed.id());
       co_return;
     });

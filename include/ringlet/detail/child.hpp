@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ringlet/detail/arguments.hpp>
 #include <ringlet/detail/awaitable.hpp>
 #include <ringlet/detail/bound_value.hpp>
 #include <ringlet/detail/frame_pool.hpp>
@@ -10,78 +11,16 @@
 #include <ringlet/error.hpp>
 #include <ringlet/task.hpp>
 
-#include <span>
-#include <string_view>
 #include <tuple>
 
 namespace ringlet {
-
-/// A reference, view or pointer handed to a spawned task, whose target the caller promises to keep alive.
-template <class T>
-class borrowed {
- public:
-  explicit borrowed(T value) : value_(std::move(value)) {}
-  T get() const { return value_; }
-
- private:
-  T value_;
-};
-
-/// A task's name in dumps: spawn(name("conn 7"), f, args...).
-class name {
- public:
-  explicit name(std::string text) noexcept : text_(std::move(text)) {}
-  const char* c_str() const noexcept { return text_.c_str(); }
-
- private:
-  std::string text_;
-};
-
 namespace detail {
 
-template <class T>
-inline constexpr bool is_task = false;
-template <class T>
-inline constexpr bool is_task<task<T>> = true;
-
-template <class T>
-inline constexpr bool is_view =
-    std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>> && !std::is_member_pointer_v<T>;
-template <class C, class Traits>
-inline constexpr bool is_view<std::basic_string_view<C, Traits>> = true;
-template <class T, std::size_t N>
-inline constexpr bool is_view<std::span<T, N>> = true;
-
-/// A string literal lives for ever, so it may be handed over although it decays to a pointer.
-template <class T>
-inline constexpr bool is_literal = false;
-template <class C, std::size_t N>
-inline constexpr bool is_literal<const C (&)[N]> = std::is_same_v<C, char>;
-
-/// What may be copied into a child task without leaving a reference behind.
-template <class T>
-inline constexpr bool safe_to_spawn = is_literal<T> || !is_view<std::decay_t<T>>;
-
-template <class T>
-T&& unwrap(T& value) {
-  return std::move(value);
-}
-template <class T>
-T unwrap(borrowed<T>& value) {
-  return value.get();
-}
-
-template <class T>
-struct unwrapped {
-  using type = T&&;
-};
-template <class T>
-struct unwrapped<borrowed<T>> {
-  using type = T;
-};
+template <class F, class... Args>
+concept spawnable = std::is_invocable_v<F&, unwrapped<Args>...>;
 
 template <class F, class... Args>
-using spawned_awaitable = std::invoke_result_t<F&, typename unwrapped<Args>::type...>;
+using spawned_awaitable = std::invoke_result_t<F&, unwrapped<Args>...>;
 
 template <class F, class... Args>
 using spawned_result = await_result<spawned_awaitable<F, Args...>>;
@@ -214,9 +153,7 @@ class child : public child_with_result<R>, public pooled {
         : function(std::forward<G>(f)), args(std::forward<Given>(given)...), body(start()) {}
 
     typename task<R>::awaiter start() {
-      const auto unwrap_all = [](Args&... each) {
-        return std::tuple<typename unwrapped<Args>::type...>(unwrap(each)...);
-      };
+      const auto unwrap_all = [](Args&... each) { return std::tuple<unwrapped<Args>...>(unwrap(each)...); };
       return as_task<R>(std::apply(function, std::apply(unwrap_all, args))).operator co_await();
     }
 
@@ -235,6 +172,20 @@ class child : public child_with_result<R>, public pooled {
   };
   bool finished_ = false;
 };
+
+template <class R, class Parameters, class F, class... Args>
+struct child_keeping {
+  using type = child<R, F, Args...>;
+};
+template <class R, class... P, class F, class... Args>
+  requires(sizeof...(P) == sizeof...(Args))
+struct child_keeping<R, parameter_list<P...>, F, Args...> {
+  using type = child<R, F, kept_as<P, Args>...>;
+};
+
+/// The child of f(args...). Args: decayed.
+template <class F, class... Args>
+using child_of = typename child_keeping<spawned_result<F, Args...>, typename parameters<F>::type, F, Args...>::type;
 
 template <class Child>
 class named final : public Child {
