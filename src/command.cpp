@@ -28,7 +28,7 @@ std::string status::to_string() const {
   return "unknown";
 }
 
-kill_policy term_then_kill(duration grace) noexcept {
+kill_policy term_then_kill(any_duration grace) noexcept {
   return {SIGTERM, grace};
 }
 
@@ -81,7 +81,7 @@ cmd& cmd::err(stdio where) {
   return *this;
 }
 
-cmd& cmd::timeout(duration limit) {
+cmd& cmd::timeout(any_duration limit) {
   timeout_ = limit;
   return *this;
 }

@@ -6,8 +6,8 @@
 
 namespace ringlet {
 
-ticker::ticker(duration period) : period_(period) {
-  if (period <= duration::zero()) throw std::invalid_argument("a ticker's period must be more than zero");
+ticker::ticker(any_duration period) : period_(period) {
+  if (period_ <= duration::zero()) throw std::invalid_argument("a ticker's period must be more than zero");
   next_ = detail::later(detail::this_loop().now(), period);
 }
 

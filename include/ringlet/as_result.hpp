@@ -82,8 +82,8 @@ class [[nodiscard]] result_awaiter {
 /// Awaits `a` and gives result<T>: its value, or the code of the std::system_error or timed_out that it failed with.
 /// An operation's error gets there without an exception. errors: all other exceptions. cancel: as `a`.
 template <class A>
-detail::result_awaiter<std::decay_t<A>> as_result(A&& a) {
-  return detail::result_awaiter<std::decay_t<A>>(std::forward<A>(a));
+detail::result_awaiter<detail::held<A>> as_result(A&& a) {
+  return detail::result_awaiter<detail::held<A>>(detail::hold(std::forward<A>(a)));
 }
 
 }  // namespace ringlet

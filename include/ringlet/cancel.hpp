@@ -177,8 +177,8 @@ class cancel_scope {
 /// Awaits `a` out of reach of cancel requests from outside. errors: what `a` throws. cancel: waits for the next await
 /// after it.
 template <class A>
-detail::shield_awaiter<std::decay_t<A>> shield(A&& a) {
-  return detail::shield_awaiter<std::decay_t<A>>(std::forward<A>(a));
+detail::shield_awaiter<detail::held<A>> shield(A&& a) {
+  return detail::shield_awaiter<detail::held<A>>(detail::hold(std::forward<A>(a)));
 }
 
 /// Throws `cancelled` if the task is cancelled. suspends: only when the task has had its share, to let others run.

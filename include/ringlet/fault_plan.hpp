@@ -31,8 +31,8 @@ class fault_plan {
     longest_transfer_ = bytes;
     return *this;
   }
-  /// Every operation completes this much later than it could. units: nanoseconds of virtual time.
-  fault_plan& delay(duration length) noexcept {
+  /// Every operation completes this much later than it could. units: of virtual time.
+  fault_plan& delay(any_duration length) noexcept {
     delay_ = length;
     return *this;
   }

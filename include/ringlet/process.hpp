@@ -82,7 +82,7 @@ class running_pipeline;
 class kill_policy {
  public:
   /// units: as of term_then_kill().
-  kill_policy(int first_signal, duration grace) noexcept : signal_(first_signal), grace_(grace) {}
+  kill_policy(int first_signal, any_duration grace) noexcept : signal_(first_signal), grace_(grace) {}
   int first_signal() const noexcept { return signal_; }
   duration grace() const noexcept { return grace_; }
 
@@ -101,8 +101,8 @@ class kill_policy {
   ringlet::detail::hook<void(int, std::string_view)> on_kill_;
 };
 
-/// SIGTERM, and SIGKILL after `grace`. units: nanoseconds; any std::chrono duration converts.
-kill_policy term_then_kill(duration grace) noexcept;
+/// SIGTERM, and SIGKILL after `grace`.
+kill_policy term_then_kill(any_duration grace) noexcept;
 
 class pipeline;
 
@@ -133,7 +133,8 @@ class cmd {
   /// The child's working directory. default: the parent's.
   cmd& cwd(std::string path);
 
-  /// What the child reads as its input: in() becomes a pipe, which run() and communicate() feed.
+  /// What the child reads as its input: in() is a pipe, which run() and communicate() feed. errors: of starting it:
+  /// std::invalid_argument when in() is to lead elsewhere.
   cmd& input(std::string bytes);
   /// default: inherit.
   cmd& in(stdio where);
@@ -142,8 +143,8 @@ class cmd {
   cmd& err(stdio where);
 
   /// Of run() and check_output(): how long the child may take. units: as of term_then_kill(). default: for ever.
-  cmd& timeout(duration limit);
-  /// A status other than exit code 0 is a called_process_error.
+  cmd& timeout(any_duration limit);
+  /// Of run() and check_output(): a status other than exit code 0 is a called_process_error.
   cmd& check(bool on = true);
   /// The child leads a session of its own, without a terminal.
   cmd& new_session(bool on = true);
@@ -280,8 +281,9 @@ class child {
 
 /// Starts the program. The loop stands still until the new program has begun, some hundred microseconds; at most one
 /// starts in a turn, in the order of asking, so that others run in between.
-/// errors: os_error, "exec nosuch: no such file or directory", "chdir /nosuch: ..."; then nothing is left behind.
-/// cancel: before it starts. source: vfork(2), pidfd_open(2).
+/// errors: os_error, "exec nosuch: no such file or directory", "chdir /nosuch: ..."; std::invalid_argument for what only
+/// run() can keep to: timeout(), check(). Then nothing is left behind. cancel: before it starts.
+/// source: vfork(2), pidfd_open(2).
 task<child> spawn(cmd what);
 
 /// Runs the program to its end; captures its output and errors unless they are to go elsewhere.

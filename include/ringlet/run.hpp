@@ -53,8 +53,8 @@ class options {
   }
 
   /// Calls `hook` with a line of text that names the task when one runs for longer than `limit` without suspending, and
-  /// so keeps all others waiting. units: nanoseconds. default: off; it costs two readings of the clock a resumption.
-  options& stall_warning(duration limit, detail::hook<void(std::string_view)> hook) noexcept {
+  /// so keeps all others waiting. default: off; it costs two readings of the clock a resumption.
+  options& stall_warning(any_duration limit, detail::hook<void(std::string_view)> hook) noexcept {
     stall_limit_ = limit;
     on_stall_ = std::move(hook);
     return *this;

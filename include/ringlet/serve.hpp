@@ -31,8 +31,8 @@ class serve_options {
     busy_reply_ = std::move(text);
     return *this;
   }
-  /// How long sessions may go on once serve() is cancelled. units: nanoseconds. default: 5 s.
-  serve_options& drain(duration length) noexcept {
+  /// How long sessions may go on once serve() is cancelled. default: 5 s.
+  serve_options& drain(any_duration length) noexcept {
     drain_ = length;
     return *this;
   }

@@ -76,8 +76,8 @@ class yield_awaiter {
 }  // namespace detail
 
 /// Suspends for at least this long; zero or less gives the other ready tasks one turn.
-/// units: nanoseconds; any std::chrono duration converts. cancel: safe.
-[[nodiscard]] inline detail::sleep_awaiter sleep_for(duration length) noexcept {
+/// cancel: safe.
+[[nodiscard]] inline detail::sleep_awaiter sleep_for(any_duration length) noexcept {
   return detail::sleep_awaiter(length);
 }
 
@@ -101,7 +101,7 @@ class yield_awaiter {
 class ticker {
  public:
   /// period: more than zero. errors: std::invalid_argument.
-  explicit ticker(duration period);
+  explicit ticker(any_duration period);
 
   class [[nodiscard]] awaiter final : public detail::sleep_awaiter {
    public:

@@ -12,6 +12,31 @@ using duration = std::chrono::nanoseconds;
 /// A point in time of the loop's clock. Not wall-clock time.
 using time_point = std::chrono::time_point<std::chrono::steady_clock, duration>;
 
+/// A length of time in any unit, as functions take it: 5ms, 0.5s, years(1000). What is too long for a duration becomes
+/// the longest one, and no number at all becomes zero.
+class any_duration {
+ public:
+  /// From any of std::chrono's.
+  template <class Rep, class Period>
+  constexpr any_duration(std::chrono::duration<Rep, Period> length) noexcept : length_(within_limits(length)) {}
+  /// What it is in nanoseconds.
+  constexpr operator duration() const noexcept { return length_; }
+
+ private:
+  template <class Rep, class Period>
+  static constexpr duration within_limits(std::chrono::duration<Rep, Period> length) noexcept {
+    constexpr double limit = 9.2e18;  // a bit less than there is room for
+    const double nanoseconds = std::chrono::duration<double, std::nano>(length).count();
+    if (nanoseconds >= limit) return duration::max();
+    if (nanoseconds <= -limit) return duration::min();
+    if (nanoseconds != nanoseconds) return duration::zero();
+    return std::chrono::duration_cast<duration>(length);
+  }
+  static constexpr duration within_limits(duration length) noexcept { return length; }
+
+  duration length_;
+};
+
 /// The point in time that does not come: a wait until then has no deadline.
 inline constexpr time_point never = time_point::max();
 

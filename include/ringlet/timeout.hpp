@@ -82,25 +82,25 @@ class [[nodiscard]] move_on_awaiter final : public deadline_awaiter<A> {
 
 }  // namespace detail
 
-/// Awaits `a` for at most `length`; gives its result. units: nanoseconds; zero or less is over at once.
+/// Awaits `a` for at most `length`; gives its result. Zero or less is over at once.
 /// errors: timed_out when the time is over; else what `a` throws. A result that came in time is never lost.
 /// cancel: goes through to `a`.
 template <class A>
-detail::timeout_awaiter<std::decay_t<A>> with_timeout(duration length, A&& a) {
-  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(length));
+detail::timeout_awaiter<detail::held<A>> with_timeout(any_duration length, A&& a) {
+  return detail::timeout_awaiter<detail::held<A>>(detail::hold(std::forward<A>(a)), detail::deadline_scope(length));
 }
 
 /// As with_timeout, until a point in time.
 template <class A>
-detail::timeout_awaiter<std::decay_t<A>> with_deadline(time_point when, A&& a) {
-  return detail::timeout_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(when));
+detail::timeout_awaiter<detail::held<A>> with_deadline(time_point when, A&& a) {
+  return detail::timeout_awaiter<detail::held<A>>(detail::hold(std::forward<A>(a)), detail::deadline_scope(when));
 }
 
 /// Awaits `a` for at most `length`; gives optional<T>, bool for void, an optional_reference for a reference: empty when
 /// the time was over. errors: what `a` throws. cancel: goes through to `a`.
 template <class A>
-detail::move_on_awaiter<std::decay_t<A>> move_on_after(duration length, A&& a) {
-  return detail::move_on_awaiter<std::decay_t<A>>(std::forward<A>(a), detail::deadline_scope(length));
+detail::move_on_awaiter<detail::held<A>> move_on_after(any_duration length, A&& a) {
+  return detail::move_on_awaiter<detail::held<A>>(detail::hold(std::forward<A>(a)), detail::deadline_scope(length));
 }
 
 }  // namespace ringlet

@@ -30,13 +30,15 @@ task<std::vector<stored<await_result<range_element<Range>>>>> take_all_of(Range 
 template <class... A>
   requires(sizeof...(A) > 0 && (detail::awaitable<std::decay_t<A>> && ...))
 auto when_all(A&&... awaitables) {
-  return detail::take_all<std::decay_t<A>...>(std::forward<A>(awaitables)...);
+  return detail::take_all<detail::held<A>...>(detail::hold(std::forward<A>(awaitables))...);
 }
 
 /// The same for a range of awaitables, which it moves from; gives std::vector of their results.
-template <detail::awaitable_range Range>
-auto when_all(Range awaitables) {
-  return detail::take_all_of(std::move(awaitables));
+template <class Range>
+  requires detail::awaitable_range<std::remove_cvref_t<Range>>
+auto when_all(Range&& awaitables) {
+  static_assert(detail::may_be_held<Range>, RINGLET_HELD_RANGE);
+  return detail::take_all_of<std::remove_cvref_t<Range>>(std::forward<Range>(awaitables));
 }
 
 }  // namespace ringlet

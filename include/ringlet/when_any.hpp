@@ -39,14 +39,16 @@ task<std::vector<std::optional<stored<await_result<range_element<Range>>>>>> tak
 template <class... A>
   requires(sizeof...(A) > 0 && (detail::awaitable<std::decay_t<A>> && ...))
 auto when_any(A&&... awaitables) {
-  return detail::take_finished<std::decay_t<A>...>(std::forward<A>(awaitables)...);
+  return detail::take_finished<detail::held<A>...>(detail::hold(std::forward<A>(awaitables))...);
 }
 
 /// The same for a range of awaitables, which it moves from; gives std::vector of std::optional results.
 /// An empty range gives an empty vector at once.
-template <detail::awaitable_range Range>
-auto when_any(Range awaitables) {
-  return detail::take_finished_of(std::move(awaitables));
+template <class Range>
+  requires detail::awaitable_range<std::remove_cvref_t<Range>>
+auto when_any(Range&& awaitables) {
+  static_assert(detail::may_be_held<Range>, RINGLET_HELD_RANGE);
+  return detail::take_finished_of<std::remove_cvref_t<Range>>(std::forward<Range>(awaitables));
 }
 
 }  // namespace ringlet

@@ -90,6 +90,29 @@ TEST_CASE("future: gives the result to each who awaits it, before and after it i
   });
 }
 
+TEST_CASE("future: one with a name goes into whatever takes an awaitable, and stays usable") {
+  thread_pool pool(2);
+  in_time([&]() -> task<> {
+    auto six = pool.submit(twice, 3);
+    auto eight = pool.submit(twice, 4);
+    const int in_time = co_await with_timeout(time_limit, six);
+    const auto moved_on = co_await move_on_after(time_limit, six);
+    const int shielded = co_await shield(six);
+    const auto as_value = co_await as_result(six);
+    CHECK((in_time == 6 && moved_on == 6 && shielded == 6 && as_value.value() == 6));
+    const auto both = co_await when_all(six, eight);
+    CHECK(both == std::tuple(6, 8));
+    const auto first = co_await when_any(six, eight);
+    CHECK((std::get<0>(first) == 6 || std::get<1>(first) == 8));
+    gate busy;
+    auto late = pool.submit(busy.holder());
+    const bool done = co_await move_on_after(1ms, late);
+    CHECK_FALSE(done);
+    busy.open();
+    co_await late;
+  });
+}
+
 TEST_CASE("future: nothing, references, and what can only be moved") {
   in_time([]() -> task<> {
     thread_pool pool(1);

@@ -82,6 +82,27 @@ TEST_CASE("sleep: the longest time there is does not overflow") {
   });
 }
 
+TEST_CASE("sleep: takes any unit, fractions, and what is longer than there are nanoseconds") {
+  static_assert(duration(any_duration(0.5s)) == 500ms);
+  static_assert(duration(any_duration(-1.5ms)) == -1500us);
+  static_assert(duration(any_duration(std::chrono::duration<long long, std::pico>(2'000'000))) == 2us);
+  static_assert(duration(any_duration(std::chrono::hours(24 * 365 * 290))) == std::chrono::hours(24 * 365 * 290));
+  static_assert(duration(any_duration(std::chrono::hours::max())) == duration::max());
+  static_assert(duration(any_duration(std::chrono::hours::min())) == duration::min());
+  static_assert(duration(any_duration(std::chrono::years(1000))) == duration::max());
+  static_assert(duration(any_duration(std::chrono::duration<double>(1e200))) == duration::max());
+  static_assert(duration(any_duration(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()))) == 0ns);
+  static_assert(duration(any_duration(duration::max())) == duration::max());
+  kit::in_every_order([](simulation& world) -> task<> {
+    const time_point start = world.clock().now();
+    co_await sleep_for(0.25s);
+    CHECK(world.clock().now() - start == 250ms);
+    const bool in_time = co_await move_on_after(std::chrono::hours::max(), sleep_for(1.5s));
+    CHECK(in_time);
+    CHECK(world.clock().now() - start == 1750ms);
+  });
+}
+
 TEST_CASE("sleep: a timer fires on time although there is always a task that can run") {
   kit::in_every_order([](simulation& world) -> task<> {
     const time_point start = world.clock().now();

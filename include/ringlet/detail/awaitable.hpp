@@ -41,6 +41,29 @@ concept awaitable = has_member_co_await<A> || has_free_co_await<A> || is_awaiter
 template <class A>
 using await_result = decltype(get_awaiter(std::declval<A>()).await_resume());
 
+/// What a function that takes an awaitable holds of it: a copy, or what it was moved to; of a named one that has none,
+/// as a future, its awaiter.
+template <class A>
+decltype(auto) hold(A&& a) {
+  constexpr bool named = std::is_lvalue_reference_v<A> && !std::copy_constructible<std::remove_cvref_t<A>>;
+  if constexpr (named && awaitable<A>) {
+    return get_awaiter(a);
+  } else {
+    static_assert(!named, "what is awaited only once is handed over: std::move(x)");
+    return std::forward<A>(a);
+  }
+}
+template <class A>
+using held = std::decay_t<decltype(hold(std::declval<A>()))>;
+
+/// A range whose elements cannot be copied must be handed over.
+template <class Range>
+inline constexpr bool may_be_held =
+    !std::is_lvalue_reference_v<Range> ||
+    std::copy_constructible<std::remove_cvref_t<decltype(*std::declval<Range&>().begin())>>;
+
+#define RINGLET_HELD_RANGE "futures, tasks, and what else is only moved are handed over: std::move(range)"
+
 /// An awaiter of ringlet's own says after its wait whether await_resume() would throw `cancelled`, so that no exception
 /// is needed to know. Called before await_resume(); when it is true, await_resume() need not be called any more.
 template <class Awaiter>
