@@ -29,6 +29,21 @@ class thread_sender final : public channel_sender {
   bool accepted_ = false;
 };
 
+class thread_receiver final : public channel_thread {
+ public:
+  void tell() noexcept override {
+    told_ = true;
+    told_now_.notify_one();
+  }
+  void wait(std::unique_lock<std::mutex>& channel) {
+    told_now_.wait(channel, [this] { return told_; });
+  }
+
+ private:
+  std::condition_variable told_now_;
+  bool told_ = false;
+};
+
 }  // namespace
 
 // --- Who waits to send
@@ -67,12 +82,28 @@ void task_sender::end_wait() noexcept {
   run();
 }
 
+// --- Threads that receive
+
+void channel_core::check_thread_may_receive() const {
+  if (current_scheduler != nullptr) throw std::logic_error("mt_channel: blocking_receive() would block a loop");
+  if (home_ != nullptr) throw std::logic_error("mt_channel: a loop receives from it, so threads cannot");
+}
+
+void channel_core::block_until_told() {
+  std::unique_lock lock(mutex_, std::adopt_lock);
+  thread_receiver self;
+  threads_.push_back(self);
+  self.wait(lock);
+  lock.release();  // the caller's
+}
+
 // --- The receiving loop
 
 void channel_core::attach() {
   mailbox& here = this_loop().post_box();
   if (home_ == &here) return;
   if (home_ != nullptr) throw std::logic_error("mt_channel: tasks of two loops receive from one channel");
+  if (!threads_.empty()) throw std::logic_error("mt_channel: threads receive from it, so tasks cannot");
   home_ = &here;
   home_->add_reference();
   this_loop().watch_end(*this);
@@ -86,6 +117,7 @@ void channel_core::detach() noexcept {
 
 void channel_core::tell_receivers() noexcept {
   if (receivers_waiting_ > 0) send_news();
+  if (channel_thread* longest = threads_.pop_front()) longest->tell();
 }
 
 // One wake-up is enough for all that comes until it arrives. A loop that has ended refuses it: loop_ended() is next.
@@ -125,6 +157,7 @@ void channel_core::close_locked() noexcept {
   closed_ = true;
   while (channel_sender* sender = senders_.pop_front()) sender->settle(false);
   tell_receivers();
+  while (channel_thread* each = threads_.pop_front()) each->tell();
 }
 
 bool channel_core::closed() const noexcept {
@@ -148,6 +181,7 @@ void channel_core::abandon() noexcept {
     RINGLET_CHECK(receivers_waiting_ == 0, "a channel was destroyed with {} tasks waiting to receive",
                   receivers_waiting_);
     RINGLET_CHECK(senders_.empty(), "a channel was destroyed with somebody waiting to send");
+    RINGLET_CHECK(threads_.empty(), "a channel was destroyed with a thread waiting to receive");
     closed_ = true;
     abandoned_ = true;
     if (home_ != nullptr) send_news();

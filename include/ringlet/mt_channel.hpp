@@ -38,8 +38,19 @@ class channel_state final : public channel_core {
     return !closed_ && block_until_sent(&value);
   }
 
+  std::optional<T> blocking_receive() {
+    const std::lock_guard lock(mutex_);
+    for (;;) {
+      check_thread_may_receive();
+      std::optional<T> oldest = next();
+      if (oldest || closed_) return oldest;
+      block_until_told();
+    }
+  }
+
   std::optional<T> try_receive() {
     const std::lock_guard lock(mutex_);
+    if (current_scheduler == nullptr) return take_on_thread();
     attach();
     return nobody_receives() ? next() : std::nullopt;
   }
@@ -63,6 +74,11 @@ class channel_state final : public channel_core {
     dropped.emplace(std::move(values_.front()));
     values_.pop_front();
     return true;
+  }
+
+  std::optional<T> take_on_thread() {
+    check_thread_may_receive();
+    return next();
   }
 
   bool take_from(T& value) {
@@ -190,9 +206,9 @@ class channel_state<T>::receive_awaiter final : public channel_receiver {
 
 }  // namespace detail
 
-/// Values from any thread to the tasks of one loop, first in, first out for each sender. The loop whose task first
-/// receives is the receiving one; when it ends the channel closes, and what it has left behind waits for whoever
-/// receives next. A task that waits here is in no deadlock, for any thread may still send.
+/// Values from any thread to the tasks of one loop, or to threads that run none; first in, first out for each sender.
+/// The loop whose task first receives is the receiving one; when it ends the channel closes, and what it has left
+/// behind waits for whoever receives next. A task that waits here is in no deadlock, for any thread may still send.
 /// threads: any, but for what says otherwise. lifetime: outlives the awaits and calls of all its users; what is in it
 /// then is destroyed with it.
 template <class T>
@@ -231,12 +247,16 @@ class mt_channel {
 
   /// `co_await c.receive()` waits for a value; nullopt when the channel is closed and empty. Waiting tasks are served
   /// in the order of asking. cancel: safe; a value that is not given out stays in the channel.
-  /// errors: std::logic_error when another loop receives from it. threads: the tasks of one loop.
+  /// errors: std::logic_error when another loop receives from it, or threads do. threads: the tasks of one loop.
   auto receive() { return typename detail::channel_state<T>::receive_awaiter(*state_); }
 
-  /// The next value if there is one that no waiting task will get; else nullopt. Never suspends. errors, threads: as
-  /// receive().
+  /// The next value if there is one that no waiting task will get; else nullopt. Never suspends, and never blocks.
+  /// errors: as receive() or, on a thread that runs no loop, as blocking_receive().
   std::optional<T> try_receive() { return state_->try_receive(); }
+
+  /// As receive(), for a thread that runs no loop: blocks it. Any number of threads may share what comes.
+  /// errors: std::logic_error on the thread of a loop, and when a loop receives from it.
+  std::optional<T> blocking_receive() { return state_->blocking_receive(); }
 
   /// Refuses values from now on, also those whose senders wait; what is in the channel can still be received. Twice is
   /// no error.

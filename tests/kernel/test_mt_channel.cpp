@@ -325,3 +325,157 @@ TEST_CASE("mt_channel: channels come and go while their loop lives, destroyed he
     }
   });
 }
+
+// --- Threads that receive
+
+namespace {
+
+/// Threads that receive until the end, and count.
+class receiving_threads {
+ public:
+  receiving_threads(mt_channel<parcel>& from, int threads) {
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this, &from] {
+        while (const auto p = from.blocking_receive()) {
+          ++count_;
+          sum_ += p->number;
+        }
+      });
+    }
+  }
+  void join() { threads_.clear(); }
+  int count() const { return count_; }
+  long sum() const { return sum_; }
+
+ private:
+  std::atomic<int> count_ = 0;
+  std::atomic<long> sum_ = 0;
+  std::vector<std::jthread> threads_;
+};
+
+task<> send_parcels(mt_channel<parcel>& to, int who, int each) {
+  for (int i = 0; i < each; ++i) co_await to.send(parcel{who, i});
+}
+
+}  // namespace
+
+TEST_CASE("mt_channel: threads get what tasks send, each value once, and the loop goes on while they are slow") {
+  constexpr int tasks = 3, each = 2000;
+  for (const std::size_t capacity : {std::size_t{0}, std::size_t{1}, std::size_t{64}, mt_channel<int>::unbounded}) {
+    for (const int threads : {1, 4}) {
+      mt_channel<parcel> c(capacity);
+      receiving_threads receiving(c, threads);
+      in_time([&]() -> task<> {
+        co_await with_nursery([&](nursery& n) -> task<> {
+          for (int who = 0; who < tasks; ++who) n.spawn(send_parcels, std::ref(c), who, each);
+          co_return;
+        });
+      });
+      c.close();
+      receiving.join();
+      CHECK(receiving.count() == tasks * each);
+      CHECK(receiving.sum() == tasks * (each - 1L) * each / 2);
+    }
+  }
+}
+
+TEST_CASE("mt_channel: one thread gets each sender's values in order, from threads and from tasks") {
+  constexpr int each = 2000;
+  mt_channel<parcel> c(2);
+  bool complete = false;
+  std::jthread receiver([&] {
+    parcel_check check(3);
+    while (const auto p = c.blocking_receive()) check.arrived(*p);
+    complete = check.complete(each);
+  });
+  std::vector<std::jthread> senders;
+  for (int who = 0; who < 2; ++who) {
+    senders.emplace_back([&c, who] {
+      for (int i = 0; i < each; ++i) c.blocking_send({who, i});
+    });
+  }
+  in_time([&]() -> task<> { co_await send_parcels(c, 2, each); });
+  senders.clear();
+  c.close();
+  receiver.join();
+  CHECK(complete);
+}
+
+TEST_CASE("mt_channel: questions go to a thread, and its answers come back to the task") {
+  mt_channel<int> questions(4), answers(4);
+  std::jthread thread([&] {
+    while (const auto n = questions.blocking_receive()) answers.blocking_send(*n * *n);
+    answers.close();
+  });
+  long sum = 0;
+  in_time([&]() -> task<> {
+    for (int i = 0; i < 1000; ++i) {
+      co_await questions.send(i);
+      const auto answer = co_await answers.receive();
+      sum += *answer;
+    }
+    questions.close();
+    const auto end = co_await answers.receive();
+    CHECK(end == std::nullopt);
+  });
+  CHECK(sum == 332'833'500);
+}
+
+TEST_CASE("mt_channel: a thread that waits hears of the end, and gets first what is left") {
+  mt_channel<int> c(4);
+  std::atomic<int> ended = 0;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      while (c.blocking_receive()) continue;
+      ++ended;
+    });
+  }
+  std::this_thread::sleep_for(5ms);
+  c.close();
+  threads.clear();
+  CHECK(ended == 3);
+  mt_channel<int> left(4);
+  CHECK(left.blocking_send(7));
+  left.close();
+  CHECK(left.try_receive() == 7);
+  CHECK(left.blocking_receive() == std::nullopt);
+  CHECK(left.try_receive() == std::nullopt);
+}
+
+TEST_CASE("mt_channel: either threads receive or the tasks of a loop, and what a loop has left is for threads, too") {
+  mt_channel<int> c(4);
+  const auto fails = [](auto what) {
+    try {
+      what();
+    } catch (const std::logic_error&) {
+      return true;
+    }
+    return false;
+  };
+  bool refused_on_loop = false, refused_beside_loop = false;
+  in_time([&]() -> task<> {
+    refused_on_loop = fails([&] { c.blocking_receive(); });
+    co_await c.send(1);
+    co_await c.send(2);
+    const auto one = co_await c.receive();
+    CHECK(one == 1);
+    std::thread([&] {
+      refused_beside_loop = fails([&] { c.blocking_receive(); }) && fails([&] { c.try_receive(); });
+    }).join();
+  });
+  CHECK(refused_on_loop);
+  CHECK(refused_beside_loop);
+  CHECK(c.blocking_receive() == 2);
+  CHECK(c.blocking_receive() == std::nullopt);
+
+  mt_channel<int> of_thread(4);
+  std::jthread waiting([&] { of_thread.blocking_receive(); });
+  bool refused_beside_thread = false;
+  in_time([&]() -> task<> {
+    co_await sleep_for(20ms);
+    refused_beside_thread = fails([&] { of_thread.try_receive(); });
+  });
+  of_thread.close();
+  CHECK(refused_beside_thread);
+}

@@ -50,6 +50,17 @@ class task_sender : public wait, public channel_sender, private remote_work {
   bool accepted_ = false;
 };
 
+/// A thread that runs no loop and waits for something to receive.
+class channel_thread : public list_links {
+ public:
+  /// There is something, or the channel is closed. Called once, with the channel locked.
+  virtual void tell() noexcept = 0;
+
+ protected:
+  channel_thread() = default;
+  ~channel_thread() = default;
+};
+
 /// A task of the receiving loop.
 class channel_receiver : public queued_wait {
  public:
@@ -80,8 +91,12 @@ class channel_core : private remote_work, private end_watch {
 
   // All below: call with the channel locked.
 
-  /// The calling loop is the receiving one from now on. errors: std::logic_error when another one is.
+  /// The calling loop is the receiving one from now on. errors: std::logic_error when another one is, or threads wait.
   void attach();
+  /// Sees to it that no task is robbed. errors: std::logic_error on the thread of a loop, and when one receives.
+  void check_thread_may_receive() const;
+  /// On a thread that runs no loop, which it blocks until there may be something. Unlocks meanwhile.
+  void block_until_told();
   /// A value, or the end, can be had.
   void tell_receivers() noexcept;
   void wait_to_send(channel_sender& sender, void* value) noexcept {
@@ -120,7 +135,8 @@ class channel_core : private remote_work, private end_watch {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  mailbox* home_ = nullptr;  // of the receiving loop; null: there is none
+  intrusive_list<channel_thread> threads_;  // Invariant: empty while there is something, but for those that were told
+  mailbox* home_ = nullptr;                 // of the receiving loop; null: there is none
   std::size_t receivers_waiting_ = 0;
   bool news_under_way_ = false;  // in home_; Invariant: true when receivers wait although there is something for them
   bool abandoned_ = false;
