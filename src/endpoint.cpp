@@ -57,7 +57,7 @@ endpoint::endpoint(std::string_view text) {
     return;
   }
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) reject(text, "it has no port");
+  if (colon == std::string_view::npos || text.ends_with(']')) reject(text, "it has no port");
   std::string_view host = text.substr(0, colon);
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) {

@@ -16,16 +16,18 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
-#include <fmt/format.h>
-
 namespace ringlet {
 namespace {
 
-std::string reason_of(int code) {
-  std::string reason = ::gai_strerror(code);
-  if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
-  return reason;
-}
+class resolver_errors final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "resolver"; }
+  std::string message(int code) const override {
+    std::string reason = ::gai_strerror(code);
+    if (!reason.empty()) reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+    return reason;
+  }
+};
 
 std::vector<endpoint> look_up(const std::string& host, std::uint16_t port) {
   addrinfo wanted{};
@@ -134,8 +136,13 @@ void look_up_job::run() noexcept {
 
 }  // namespace
 
+const std::error_category& resolver_category() noexcept {
+  static const resolver_errors category;
+  return category;
+}
+
 resolve_error::resolve_error(const std::string& host, int code)
-    : std::runtime_error(fmt::format("resolve {}: {}", host, reason_of(code))), code_(code) {}
+    : std::system_error(code, resolver_category(), "resolve " + host) {}
 
 task<std::vector<endpoint>> resolve(std::string host, std::uint16_t port) {
   if (const std::optional<endpoint> address = numeric(host, port)) {

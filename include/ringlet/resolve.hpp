@@ -6,22 +6,20 @@
 #include <ringlet/task.hpp>
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace ringlet {
 
-/// A host name that could not be looked up: "resolve example.invalid: name or service not known".
-class resolve_error : public std::runtime_error {
- public:
-  /// code: one of getaddrinfo's, EAI_NONAME for example.
-  resolve_error(const std::string& host, int code);
-  /// One of getaddrinfo's codes.
-  int code() const noexcept { return code_; }
+/// The errors of getaddrinfo, EAI_NONAME for example, whatever they are in errno's numbers.
+const std::error_category& resolver_category() noexcept;
 
- private:
-  int code_;
+/// A host name that could not be looked up: "resolve example.invalid: name or service not known".
+class resolve_error : public std::system_error {
+ public:
+  /// code: one of getaddrinfo's.
+  resolve_error(const std::string& host, int code);
 };
 
 /// The addresses of a host, in the order in which they should be tried; at least one. Numeric hosts need no look-up.

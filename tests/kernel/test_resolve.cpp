@@ -72,7 +72,7 @@ TEST_CASE("resolve: localhost gives loopback addresses, each once, with the port
 TEST_CASE("resolve: a name that there cannot be is an error that names it, with the resolver's code") {
   in_time([]() -> task<> {
     std::string what;
-    int code = 0;
+    std::error_code code;
     try {
       co_await resolve(impossible_name, 80);
     } catch (const resolve_error& e) {
@@ -80,8 +80,12 @@ TEST_CASE("resolve: a name that there cannot be is an error that names it, with 
       code = e.code();
     }
     CHECK_THAT(what, kit::contains("resolve " + impossible_name + ": "));
-    CHECK(code != 0);
+    CHECK(code.category() == resolver_category());
+    CHECK_THAT(what, kit::contains(code.message()));
     CHECK(this_scheduler().stats().offloads == 0);
+    auto work = resolve(impossible_name, 80);
+    const auto as_value = co_await as_result(std::move(work));
+    CHECK(as_value.error() == code);
   });
 }
 

@@ -208,6 +208,7 @@ TEST_CASE("endpoint: bad text is refused with the text and the reason") {
   }
   CHECK_THAT(why_not("127.0.0.1:65536"), kit::contains("\"127.0.0.1:65536\": the port"));
   CHECK_THAT(why_not("127.0.0.1"), kit::contains("no port"));
+  CHECK_THAT(why_not("[::1]"), kit::contains("no port"));
   CHECK_THAT(why_not("::1:80"), kit::contains("brackets"));
   CHECK_THAT(why_not("example.com:80"), kit::contains("resolve()"));
 }
