@@ -72,6 +72,7 @@ void child::send_signal(int number) {
 }
 
 task<child> spawn(cmd what) {
+  launcher::refuse_terms_of_run(what);
   return launcher::start(std::move(what));
 }
 
@@ -121,6 +122,7 @@ void child_pipeline::send_signal(int number) {
 }
 
 task<child_pipeline> spawn(pipeline stages) {
+  for (const cmd& stage : stages.stages_) launcher::refuse_terms_of_run(stage);
   return launcher::start(std::move(stages.stages_));
 }
 

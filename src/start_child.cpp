@@ -55,6 +55,8 @@ void detail::raw_pipe::open() {
 class standard_streams {
  public:
   explicit standard_streams(const cmd& what) {
+    const bool input_is_lost = what.input_ && what.in_ && what.in_->kind_ != stdio::kind::pipe;
+    if (input_is_lost) throw std::invalid_argument("cmd: input() goes to a pipe, and in() is to lead elsewhere");
     const stdio usual_in = what.input_ ? stdio::pipe() : stdio::inherit();
     numbers[0] = open(what.in_.value_or(usual_in), 0);
     numbers[1] = open(what.out_.value_or(stdio::inherit()), 1);
@@ -113,6 +115,12 @@ task<child> launcher::start(cmd what) {
   co_await yield_now();
   co_await checkpoint();
   co_return start_now(std::move(what));
+}
+
+// Why an error: nobody would keep to them.
+void launcher::refuse_terms_of_run(const cmd& what) {
+  if (what.timeout_ != duration::max() || what.check_)
+    throw std::invalid_argument("cmd: timeout() and check() are for run() and check_output(), not for spawn()");
 }
 
 // Why before anything is opened: a number that is free would be that of something of ours.

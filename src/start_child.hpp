@@ -34,6 +34,9 @@ class launcher {
   /// then none is left.
   static task<child_pipeline> start(std::vector<cmd> stages);
 
+  /// errors: std::invalid_argument when `what` has a time limit or is to be checked.
+  static void refuse_terms_of_run(const cmd& what);
+
  private:
   static void check_descriptors(const cmd& what);
   static child start_now(cmd what);

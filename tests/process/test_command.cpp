@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace processes;
@@ -108,6 +109,38 @@ TEST_CASE("cmd: refuses what no program can be given") {
   CHECK_THROWS_AS(cmd("true").env("A", with_nul), std::invalid_argument);
   CHECK_THROWS_AS(cmd("true").cwd(with_nul), std::invalid_argument);
   CHECK_THROWS_AS(cmd("true").pass_fd(2), std::invalid_argument);
+}
+
+TEST_CASE("cmd: what nobody would keep to is an error, and nothing is started") {
+  in_time([]() -> task<> {
+    const auto refused = [](const cmd& what) -> task<bool> {
+      try {
+        co_await process::spawn(what);
+      } catch (const std::invalid_argument&) {
+        co_return true;
+      }
+      co_return false;
+    };
+    const bool time_limit = co_await refused(cmd("true").timeout(1h));
+    CHECK(time_limit);
+    const bool check = co_await refused(cmd("true").check());
+    CHECK(check);
+    const bool input = co_await refused(cmd("cat").in(stdio::null()).input("lost"));
+    CHECK(input);
+    bool refused_late = false;
+    try {
+      co_await process::spawn(cmd("true") | cmd("true").timeout(1h));
+    } catch (const std::invalid_argument&) {
+      refused_late = true;
+    }
+    CHECK(refused_late);
+    const bool nothing_runs = ::waitpid(-1, nullptr, WNOHANG) == -1;
+    CHECK(nothing_runs);
+    const bool checks_no_more = co_await refused(cmd("true").check().check(false));
+    CHECK_FALSE(checks_no_more);
+    const bool to_pipe = co_await refused(cmd("cat").in(stdio::pipe()).input("not lost"));
+    CHECK_FALSE(to_pipe);
+  });
 }
 
 TEST_CASE("cmd: the program is looked for in PATH, an empty element of which is not the current directory") {
