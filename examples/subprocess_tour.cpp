@@ -50,7 +50,8 @@ task<> time_out() {
 }
 
 task<> count_lines() {
-  const auto count = co_await process::check_output(cmd("printf", "b\\na\\nb\\n") | cmd("sort", "-u") | cmd("wc", "-l"));
+  const auto count =
+      co_await process::check_output(cmd("printf", "b\\na\\nb\\n") | cmd("sort", "-u") | cmd("wc", "-l"));
   fmt::print("lines that differ: {}", count);
 }
 

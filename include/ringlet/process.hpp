@@ -281,9 +281,9 @@ class child {
 
 /// Starts the program. The loop stands still until the new program has begun, some hundred microseconds; at most one
 /// starts in a turn, in the order of asking, so that others run in between.
-/// errors: os_error, "exec nosuch: no such file or directory", "chdir /nosuch: ..."; std::invalid_argument for what only
-/// run() can keep to: timeout(), check(). Then nothing is left behind. cancel: before it starts.
-/// source: vfork(2), pidfd_open(2).
+/// errors: os_error, "exec nosuch: no such file or directory", "chdir /nosuch: ..."; std::invalid_argument for what
+/// only run() can keep to: timeout(), check(). Then nothing is left behind. cancel: before it starts. source: vfork(2),
+/// pidfd_open(2).
 task<child> spawn(cmd what);
 
 /// Runs the program to its end; captures its output and errors unless they are to go elsewhere.
