@@ -91,7 +91,7 @@ TEST_CASE("sleep: takes any unit, fractions, and what is longer than there are n
   static_assert(duration(any_duration(std::chrono::hours::min())) == duration::min());
   static_assert(duration(any_duration(std::chrono::years(1000))) == duration::max());
   static_assert(duration(any_duration(std::chrono::duration<double>(1e200))) == duration::max());
-  static_assert(duration(any_duration(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()))) == 0ns);
+  CHECK(duration(any_duration(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()))) == 0ns);
   static_assert(duration(any_duration(duration::max())) == duration::max());
   kit::in_every_order([](simulation& world) -> task<> {
     const time_point start = world.clock().now();
