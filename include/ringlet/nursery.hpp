@@ -58,6 +58,13 @@ class nursery : private detail::scope, private detail::parent {
         "not const, hand over std::ref(x)");
   }
 
+  /// Does not compile either.
+  template <class F, class... Args>
+    requires(!detail::spawnable<std::decay_t<F>, std::decay_t<Args>...>)
+  void spawn(const name&, F&& f, Args&&... args) {
+    spawn(std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
   /// Cancels the children and the body; with_nursery then returns as soon as they have ended.
   void cancel() noexcept { scope::cancel(); }
   /// True once cancel() was called here, or a child or the body has failed.

@@ -4,8 +4,11 @@
 #include <ringlet/ringlet.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace ringlet;
@@ -54,26 +57,87 @@ TEST_CASE("run: what has to be converted for a parameter by reference lives unti
         "two texts that are too long for the strings themselves");
 }
 
-TEST_CASE("spawn: what fits a parameter by reference as it is is not converted") {
-  struct base {
-    virtual ~base() = default;
-    virtual int number() const { return 1; }
+namespace {
+
+struct animal {
+  virtual ~animal() = default;
+  virtual int legs() const { return 4; }
+};
+struct bird : animal {
+  int legs() const override { return 2; }
+};
+
+/// Refers to what it was made from.
+struct view_of_numbers {
+  view_of_numbers(const std::vector<int>& all) : numbers(&all) {}
+  const std::vector<int>* numbers;
+};
+
+/// Converts to a reference, and not to a new object.
+struct cage {
+  operator const animal&() const { return tenant; }
+  bird tenant;
+};
+
+}  // namespace
+
+TEST_CASE("spawn: what fits a parameter by reference as it is is that very object") {
+  static const bird sparrow;
+  static std::atomic<int> cannot_be_copied = 3;
+  const auto is_sparrow = [](const animal& a) -> task<bool> {
+    co_await yield_now();
+    co_return &a == &sparrow;
   };
-  struct derived : base {
-    int number() const override { return 2; }
+  const auto is_the_number = [](const std::atomic<int>& n) -> task<bool> {
+    co_await yield_now();
+    co_return &n == &cannot_be_copied;
   };
-  kit::in_every_order([](simulation&) -> task<> {
-    const auto number_of = [](const base& b) -> task<int> {
-      co_await yield_now();
-      co_return b.number();
-    };
-    base mine;
+  const auto legs_of = [](const animal& a) -> task<int> {
+    co_await yield_now();
+    co_return a.legs();
+  };
+  kit::in_every_order([&](simulation&) -> task<> {
     co_await with_nursery([&](nursery& n) -> task<> {
-      auto of_copy = n.spawn(number_of, derived());
-      auto of_mine = n.spawn(number_of, std::cref(mine));
+      auto by_cref = n.spawn(is_sparrow, std::cref(sparrow));
+      auto by_ref = n.spawn(is_sparrow, std::ref(sparrow));
+      auto by_base = n.spawn(is_sparrow, std::cref(static_cast<const animal&>(sparrow)));
+      auto uncopied = n.spawn(is_the_number, std::cref(cannot_be_copied));
+      auto of_copy = n.spawn(legs_of, bird());
+      auto of_cage = n.spawn(legs_of, cage());
+      const bool same = co_await by_cref && co_await by_ref && co_await by_base && co_await uncopied;
+      CHECK(same);
       const int two = co_await of_copy;
-      const int one = co_await of_mine;
-      CHECK((two == 2 && one == 1));
+      const int two_again = co_await of_cage;
+      CHECK((two == 2 && two_again == 2));
+    });
+  });
+}
+
+TEST_CASE("spawn: what a converted argument may be a view of lives as long, and defaults stay what they are") {
+  const auto sum = [](const view_of_numbers& all) -> task<int> {
+    co_await yield_now();
+    co_return std::accumulate(all.numbers->begin(), all.numbers->end(), 0);
+  };
+  const auto size_of = [](const std::string_view& text, int more = 1) -> task<std::size_t> {
+    co_await yield_now();
+    co_return text.size() + static_cast<std::size_t>(more);
+  };
+  const auto copy = [](const std::string& text, const std::string& = "default") -> task<std::string> {
+    co_await yield_now();
+    co_return text;
+  };
+  kit::in_every_order([&](simulation&) -> task<> {
+    co_await with_nursery([&](nursery& n) -> task<> {
+      std::vector<int> numbers(100, 7);
+      auto total = n.spawn(sum, std::move(numbers));
+      auto size = n.spawn(size_of, std::string(100, 'x'));
+      auto of_borrowed = n.spawn(copy, borrowed("a borrowed text that is too long for the string itself"));
+      const int seven_hundred = co_await total;
+      const std::size_t more_than_hundred = co_await size;
+      const std::string text = co_await of_borrowed;
+      CHECK(seven_hundred == 700);
+      CHECK(more_than_hundred == 101);
+      CHECK(text == "a borrowed text that is too long for the string itself");
     });
   });
 }

@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -85,12 +84,16 @@ template <class C, class R, class... P>
 parameter_list<P...> parameters_of(R (C::*)(P...));
 template <class C, class R, class... P>
 parameter_list<P...> parameters_of(R (C::*)(P...) const);
+template <class C, class R, class... P>
+parameter_list<P...> parameters_of(R (C::*)(P...) &);
+template <class C, class R, class... P>
+parameter_list<P...> parameters_of(R (C::*)(P...) const&);
 
-/// The same of a member function, which is given the object first.
-template <class C, class R, class... P>
-parameter_list<C, P...> parameters_with_object(R (C::*)(P...));
-template <class C, class R, class... P>
-parameter_list<C, P...> parameters_with_object(R (C::*)(P...) const);
+/// A member function is given the object first.
+template <class C, class... P>
+parameter_list<C, P...> with_object(parameter_list<P...>);
+template <class C, class F>
+auto parameters_with_object(F C::* f) -> decltype(with_object<C>(parameters_of(f)));
 
 template <class F>
 struct parameters {
@@ -113,15 +116,53 @@ struct parameters<F> {
 };
 
 /// A parameter P is a reference that an argument A only fits after a conversion, and so would refer to a temporary.
+/// Why && in the end: what converts to a reference, as std::cref() does, fits as it is, and gives no rvalue.
 template <class P, class A>
 inline constexpr bool refers_to_temporary =
     std::is_reference_v<P> && !std::is_convertible_v<std::remove_reference_t<A>*, std::remove_reference_t<P>*> &&
-    !std::is_convertible_v<A, std::remove_cvref_t<P>&>;
+    std::is_convertible_v<A, const std::remove_cvref_t<P>&&>;
+
+/// An argument, and what a parameter by reference makes of it. Why both: the latter may be a view of the first.
+template <class A, class Converted>
+class converted {
+ public:
+  template <class Given>
+  explicit converted(Given&& given) : given_(std::forward<Given>(given)), converted_(convert(unwrap(given_))) {}
+  converted(const converted&) = delete;
+  converted& operator=(const converted&) = delete;
+
+  Converted&& take() noexcept { return std::move(converted_); }
+
+ private:
+  static Converted convert(unwrapped<A> given) { return std::forward<unwrapped<A>>(given); }
+
+  A given_;
+  Converted converted_;
+};
+
+template <class A, class Converted>
+Converted&& unwrap(converted<A, Converted>& kept) {
+  return kept.take();
+}
 
 /// What an argument is kept as. Why not always as what it is: a coroutine runs when the call is long over, and what was
 /// converted for a parameter by reference would be gone.
 template <class P, class A>
-using kept_as = std::conditional_t<refers_to_temporary<P, unwrapped<A>>, std::remove_cvref_t<P>, A>;
+using kept_as = std::conditional_t<refers_to_temporary<P, unwrapped<A>>,
+                                   converted<A, std::remove_cv_t<std::remove_reference_t<P>>>, A>;
+
+/// What each of Args is kept as for these parameters, of which there may be more; Kept: what is known of it already.
+template <class Kept, class Parameters, class... Args>
+struct keep_each;
+template <class... K, class Parameters>
+struct keep_each<parameter_list<K...>, Parameters> {
+  using type = parameter_list<K...>;
+};
+template <class... K, class P, class... Rest, class A, class... Args>
+struct keep_each<parameter_list<K...>, parameter_list<P, Rest...>, A, Args...>
+    : keep_each<parameter_list<K..., kept_as<P, A>>, parameter_list<Rest...>, Args...> {};
+template <class... K, class Unknown, class A, class... Args>
+struct keep_each<parameter_list<K...>, Unknown, A, Args...> : keep_each<parameter_list<K..., A>, Unknown, Args...> {};
 
 }  // namespace detail
 }  // namespace ringlet

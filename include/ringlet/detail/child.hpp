@@ -173,19 +173,18 @@ class child : public child_with_result<R>, public pooled {
   bool finished_ = false;
 };
 
-template <class R, class Parameters, class F, class... Args>
-struct child_keeping {
-  using type = child<R, F, Args...>;
-};
-template <class R, class... P, class F, class... Args>
-  requires(sizeof...(P) == sizeof...(Args))
-struct child_keeping<R, parameter_list<P...>, F, Args...> {
-  using type = child<R, F, kept_as<P, Args>...>;
+template <class R, class F, class Kept>
+struct child_with;
+template <class R, class F, class... Kept>
+struct child_with<R, F, parameter_list<Kept...>> {
+  using type = child<R, F, Kept...>;
 };
 
 /// The child of f(args...). Args: decayed.
 template <class F, class... Args>
-using child_of = typename child_keeping<spawned_result<F, Args...>, typename parameters<F>::type, F, Args...>::type;
+using child_of =
+    typename child_with<spawned_result<F, Args...>, F,
+                        typename keep_each<parameter_list<>, typename parameters<F>::type, Args...>::type>::type;
 
 template <class Child>
 class named final : public Child {
