@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <type_traits>
 
 namespace ringlet {
 
@@ -19,6 +20,10 @@ class any_duration {
   /// From any of std::chrono's.
   template <class Rep, class Period>
   constexpr any_duration(std::chrono::duration<Rep, Period> length) noexcept : length_(within_limits(length)) {}
+  /// From what becomes a duration by itself.
+  template <class T>
+    requires std::is_convertible_v<const T&, duration>
+  constexpr any_duration(const T& length) : length_(length) {}
   /// What it is in nanoseconds.
   constexpr operator duration() const noexcept { return length_; }
 
@@ -26,11 +31,13 @@ class any_duration {
   template <class Rep, class Period>
   static constexpr duration within_limits(std::chrono::duration<Rep, Period> length) noexcept {
     constexpr double limit = 9.2e18;  // a bit less than there is room for
-    const double nanoseconds = std::chrono::duration<double, std::nano>(length).count();
+    constexpr double exact = 1e15;    // above it, what a conversion multiplies first may be too much
+    const double nanoseconds = static_cast<double>(length.count()) * 1e9 * Period::num / Period::den;
     if (nanoseconds >= limit) return duration::max();
     if (nanoseconds <= -limit) return duration::min();
     if (nanoseconds != nanoseconds) return duration::zero();
-    return std::chrono::duration_cast<duration>(length);
+    const bool is_large = nanoseconds > exact || nanoseconds < -exact;
+    return is_large ? duration(static_cast<duration::rep>(nanoseconds)) : std::chrono::duration_cast<duration>(length);
   }
   static constexpr duration within_limits(duration length) noexcept { return length; }
 

@@ -93,6 +93,14 @@ TEST_CASE("sleep: takes any unit, fractions, and what is longer than there are n
   static_assert(duration(any_duration(std::chrono::duration<double>(1e200))) == duration::max());
   CHECK(duration(any_duration(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN()))) == 0ns);
   static_assert(duration(any_duration(duration::max())) == duration::max());
+  using sixtieths = std::chrono::duration<long long, std::ratio<1, 60>>;
+  static_assert(duration(any_duration(sixtieths(90))) == 1500ms);
+  static_assert(duration(any_duration(sixtieths(400'000'000'000))) > std::chrono::years(200));
+  static_assert(duration(any_duration(sixtieths::max())) == duration::max());
+  struct setting {
+    operator duration() const { return 250ms; }
+  };
+  CHECK(duration(any_duration(setting())) == 250ms);
   kit::in_every_order([](simulation& world) -> task<> {
     const time_point start = world.clock().now();
     co_await sleep_for(0.25s);

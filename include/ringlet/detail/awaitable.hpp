@@ -46,7 +46,7 @@ using await_result = decltype(get_awaiter(std::declval<A>()).await_resume());
 template <class A>
 decltype(auto) hold(A&& a) {
   constexpr bool named = std::is_lvalue_reference_v<A> && !std::copy_constructible<std::remove_cvref_t<A>>;
-  if constexpr (named && awaitable<A>) {
+  if constexpr (named && (has_member_co_await<A> || has_free_co_await<A>)) {
     return get_awaiter(a);
   } else {
     static_assert(!named, "what is awaited only once is handed over: std::move(x)");
@@ -56,10 +56,10 @@ decltype(auto) hold(A&& a) {
 template <class A>
 using held = std::decay_t<decltype(hold(std::declval<A>()))>;
 
-/// A range whose elements cannot be copied must be handed over.
+/// A range whose elements cannot be copied must be handed over, unless it is only a view.
 template <class Range>
 inline constexpr bool may_be_held =
-    !std::is_lvalue_reference_v<Range> ||
+    !std::is_lvalue_reference_v<Range> || std::is_trivially_copyable_v<std::remove_cvref_t<Range>> ||
     std::copy_constructible<std::remove_cvref_t<decltype(*std::declval<Range&>().begin())>>;
 
 #define RINGLET_HELD_RANGE "futures, tasks, and what else is only moved are handed over: std::move(range)"
