@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -138,8 +139,9 @@ class chrome_events {
   // One that was submitted before the trace began, or before what is kept of it, has no beginning to end.
   void add_complete(const trace_event& e) {
     const std::string result = fmt::format(",\"args\":{{\"result\":{}}}", e.result);
-    if (e.more) return put_operation('n', e, result);
-    if (in_flight_.erase(e.operation) != 0) put_operation('e', e, result);
+    if (!in_flight_.contains(e.operation)) return;
+    put_operation(e.more ? 'n' : 'e', e, result);
+    if (!e.more) in_flight_.erase(e.operation);
   }
 
   void put_operation(char phase, const trace_event& e, std::string_view args) {

@@ -46,6 +46,7 @@ void scheduler::run_batch() noexcept {
   while (current.batch != nullptr || current.begin_short_turn()) {
     watched_ ? run_watched_step() : run_steps();
   }
+  if (observer_ != nullptr) observer_->after_batch();
 }
 
 // Runs the first task of the batch until it suspends, and then those behind it, as far as each one finds the next.
@@ -62,6 +63,7 @@ void scheduler::run_watched_step() noexcept {
   if (observer_ != nullptr) observer_->after_step(goes_on ? &task : nullptr);
 }
 
+// As end_steps() says.
 bool scheduler::run_single_step() noexcept {
   current.lowest_step = detail::execution::nowhere;
   const std::coroutine_handle<> first = current.begin_step();

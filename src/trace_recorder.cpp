@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace ringlet::detail {
 namespace {
@@ -136,8 +137,13 @@ void trace_recorder::note_ready(std::uint64_t woken_by) noexcept {
 }
 
 void trace_recorder::before_batch() noexcept {
-  note_ready(std::exchange(running_, 0));
+  note_ready(0);
   told_ = current.ready.begin();
+}
+
+// Only what has come in the step in which this began is not noted yet.
+void trace_recorder::after_batch() noexcept {
+  note_ready(std::exchange(running_, 0));
 }
 
 void trace_recorder::before_step(const task_record& task) noexcept {

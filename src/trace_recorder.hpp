@@ -39,6 +39,7 @@ class trace_recorder final : private step_observer, private io_observer, private
   void note_ready(std::uint64_t woken_by) noexcept;
 
   void before_batch() noexcept override;
+  void after_batch() noexcept override;
   void before_step(const task_record& task) noexcept override;
   void after_step(const task_record* suspended) noexcept override;
   void submitted(const io_op& op) noexcept override;

@@ -28,6 +28,8 @@ class chunk {
     if (buffer_ != nullptr) buffer_->home->give_back(*buffer_);
   }
 
+  /// Null when empty. lifetime: as long as the chunk.
+  const std::byte* data() const noexcept { return bytes().data(); }
   /// units: bytes.
   std::size_t size() const noexcept { return buffer_ != nullptr ? buffer_->size : 0; }
 

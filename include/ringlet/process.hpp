@@ -81,7 +81,7 @@ class running_pipeline;
 /// How a process is stopped that has to end: a signal, time to follow it, then SIGKILL.
 class kill_policy {
  public:
-  /// units: as of term_then_kill().
+  /// grace: how long it has to follow the signal.
   kill_policy(int first_signal, any_duration grace) noexcept : signal_(first_signal), grace_(grace) {}
   int first_signal() const noexcept { return signal_; }
   duration grace() const noexcept { return grace_; }
@@ -142,7 +142,7 @@ class cmd {
   cmd& out(stdio where);
   cmd& err(stdio where);
 
-  /// Of run() and check_output(): how long the child may take. units: as of term_then_kill(). default: for ever.
+  /// Of run() and check_output(): how long the child may take. default: for ever.
   cmd& timeout(any_duration limit);
   /// Of run() and check_output(): a status other than exit code 0 is a called_process_error.
   cmd& check(bool on = true);

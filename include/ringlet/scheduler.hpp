@@ -39,6 +39,8 @@ class step_observer {
  public:
   /// The ready queue becomes the next batch.
   virtual void before_batch() noexcept {}
+  /// The loop has done what there was to do, and looks at the world next.
+  virtual void after_batch() noexcept {}
   virtual void before_step(const task_record& task) noexcept = 0;
   /// suspended: the task of the step, as it waits now; null: it has finished, and may be gone.
   virtual void after_step(const task_record* suspended) noexcept = 0;

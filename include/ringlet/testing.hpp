@@ -115,8 +115,8 @@ task<std::size_t> run_to_each_cancel_point(F body) {
 /// first, before and at the second and so on, in every task that it spawned, until it comes to its end without having
 /// been cancelled; gives how many points there were. Whether an await that has something to do is over at once
 /// makes no difference. `body`
-/// begins anew each time and sees to it itself that nothing is left of the time before. One at a time in a loop.
-/// errors: what body() throws. cancel: from outside goes through.
+/// begins anew each time and sees to it itself that nothing is left of the time before. One at a time in a loop, and
+/// not while it is traced. errors: what body() throws. cancel: from outside goes through.
 template <class F>
 auto for_each_cancel_point(F&& body) {
   RINGLET_REQUIRE_SAFE_CLOSURE(F);

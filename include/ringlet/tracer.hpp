@@ -47,7 +47,7 @@ struct trace_event {
 /// threads: of one. lifetime: may outlive the loop, and keeps what it has recorded.
 class tracer {
  public:
-  /// most_events: how many it keeps, at about 70 bytes each, allocated at once.
+  /// most_events: how many it keeps, at about 60 bytes each, allocated at once.
   explicit tracer(std::size_t most_events = 100'000);
   tracer(const tracer&) = delete;
   tracer& operator=(const tracer&) = delete;

@@ -197,6 +197,24 @@ TEST_CASE("tracer: begun in a task it records from the next step on, and nothing
   });
 }
 
+TEST_CASE("tracer: begun in a task, it says from the first event on who woke whom") {
+  simulation world;
+  run(world.how(), []() -> task<> {
+    event told;
+    co_await with_nursery([&](nursery& n) -> task<> {
+      n.spawn([&]() -> task<> { co_await told.wait(); });
+      co_await yield_now();
+      const tracer t;
+      told.set();
+      co_await sleep_for(1ms);
+      const std::vector<std::string> lines = lines_of(t);
+      REQUIRE(lines.size() >= 4);
+      CHECK_THAT(lines[0], kit::contains("ready     task 2, by task 1"));
+      CHECK_THAT(lines[3], kit::contains("ready     task 1, by the loop"));
+    });
+  });
+}
+
 TEST_CASE("tracer: what others do in the step in which it begins, or is destroyed, is not lost to them") {
   kit::in_every_order([](simulation&) -> task<> {
     int turns = 0;
