@@ -11,7 +11,9 @@
 #include "trace_recorder.hpp"
 #include "uring/uring_driver.hpp"
 
+#include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <fcntl.h>
@@ -60,6 +62,29 @@ void open_standard_fds() noexcept {
   }
 }
 
+/// What is left of loops that have ended, of which somebody may still have a reference: the newest, for it is memory.
+class ended_loops {
+ public:
+  void keep(std::unique_ptr<scheduler> ended) {
+    const std::lock_guard lock(mutex_);
+    newest_[count_++ % newest_.size()] = std::move(ended);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::array<std::unique_ptr<scheduler>, 100> newest_;
+  std::size_t count_ = 0;
+};
+
+struct end_of_loop {
+  void operator()(scheduler* ended) const noexcept {
+    // Why never destroyed: threads may be later than the end of main().
+    static auto* const kept = new ended_loops;
+    std::unique_ptr<scheduler> rest(ended);
+    if (rest->retire()) kept->keep(std::move(rest));
+  }
+};
+
 // This thread's frame pool is in use, and its driver is the one of the loop.
 class thread_state {
  public:
@@ -92,13 +117,13 @@ struct loop::parts {
   parts(const options& how, io_driver* given)
       : thread(given),
         ring(given == nullptr ? std::make_unique<uring_driver>(how.entries_, how.clock_) : nullptr),
-        scheduler_(given == nullptr ? *ring : *given, settings_of(how)),
+        scheduler_(new scheduler(given == nullptr ? *ring : *given, settings_of(how))),
         handle_signals(how.handle_signals_),
         family(how.monitor_) {}
 
   thread_state thread;
   std::unique_ptr<uring_driver> ring;  // null: a driver was given
-  scheduler scheduler_;
+  std::unique_ptr<scheduler, end_of_loop> scheduler_;
   bool handle_signals;
   outermost family;
 };
@@ -119,7 +144,7 @@ void loop::run(child_base& root) {
   if (parts_->handle_signals) signals = std::make_unique<interrupts>(root.base_scope());
   trace_loop();
   parts_->family.start(root);
-  parts_->scheduler_.run(root);
+  parts_->scheduler_->run(root);
 }
 
 }  // namespace ringlet::detail

@@ -103,11 +103,11 @@ bool scheduler::run_timed_step() noexcept {
 bool scheduler::end_steps() noexcept {
   task_record& last = *std::exchange(current.task, nullptr);
   if (!last.over()) return true;
-  retire(last);
+  finish(last);
   return false;
 }
 
-void scheduler::retire(task_record& task) noexcept {
+void scheduler::finish(task_record& task) noexcept {
   --live_;
   task.finish();
 }
@@ -254,7 +254,13 @@ scheduler::scheduler(detail::reactor& world, const settings& how)
 
 scheduler::~scheduler() {
   mailbox_->drop_reference();
+}
+
+// Why the hook goes: what it owns is the caller's of run().
+bool scheduler::retire() noexcept {
   detail::current_scheduler = nullptr;
+  on_stall_ = {};
+  return exposed_;
 }
 
 scheduler& this_scheduler() {

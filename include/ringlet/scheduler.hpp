@@ -120,8 +120,8 @@ class scheduler {
   statistics stats() const noexcept;
 
   /// Runs `function` on the loop soon, outside of any task; it must not throw, or run() ends with what it threw.
-  /// Returns false when the loop has ended. FIFO for each thread. threads: any, while run() has not returned;
-  /// a thread that may be later than that posts through handle().
+  /// Returns false when the loop has ended. FIFO for each thread. threads: any, also when run() has returned, as long as
+  /// no hundred other loops of the process have ended since; a thread that may be later than that posts through handle().
   template <class F>
   bool post(F&& function) {
     auto* work = new detail::posted_function<std::decay_t<F>>(std::forward<F>(function));
@@ -205,6 +205,10 @@ class scheduler {
   scheduler& operator=(const scheduler&) = delete;
   ~scheduler();
 
+  /// Is no loop of this thread any more. What is left of it tells who posts that it has ended. True: somebody may, for
+  /// a reference was handed out.
+  bool retire() noexcept;
+
   /// Runs until the root task, started before, and all below it have finished. Throws what the loop itself failed with.
   [[gnu::flatten]] void run(detail::task_record& root);  // Why flat: behind fibers each return is mispredicted
 
@@ -236,7 +240,7 @@ class scheduler {
   bool run_timed_step() noexcept;
   bool run_single_step() noexcept;
   bool end_steps() noexcept;
-  void retire(detail::task_record& task) noexcept;
+  void finish(detail::task_record& task) noexcept;
   void run_posted() noexcept;
   void run_all(detail::remote_work* work) noexcept;
   [[gnu::noinline]] void shuffle_ready();

@@ -202,6 +202,42 @@ TEST_CASE("scheduler: a post that comes when the loop has ended is refused, and 
   CHECK_FALSE(copy.post([] {}));
 }
 
+TEST_CASE("scheduler: a reference to a loop that has ended still says so to who posts, on any thread") {
+  bool ran = false;
+  kit::tally t;
+  for (int round = 0; round < 3; ++round) {
+    const kit::balanced in_hook(t);
+    scheduler* ended = nullptr;
+    simulation world;
+    run(world.how().stall_warning(1h, [in_hook](std::string_view) {}), [&]() -> task<> {
+      ended = &this_scheduler();
+      co_return;
+    });
+    CHECK(t.alive == 1);  // what the options of run() held is gone
+    simulation next;
+    run(next.how(), [&]() -> task<> {
+      CHECK_FALSE(ended->post([&] { ran = true; }));
+      co_return;
+    });
+    bool accepted_elsewhere = true;
+    std::thread([&] { accepted_elsewhere = ended->post([&] { ran = true; }); }).join();
+    CHECK_FALSE(accepted_elsewhere);
+  }
+  CHECK_FALSE(ran);
+}
+
+TEST_CASE("scheduler: of a thousand loops in a row each says that it has ended") {
+  for (int i = 0; i < 1000; ++i) {
+    simulation world;
+    scheduler* ended = nullptr;
+    run(world.how(), [&]() -> task<> {
+      ended = &this_scheduler();
+      co_return;
+    });
+    CHECK_FALSE(ended->post([] {}));
+  }
+}
+
 TEST_CASE("scheduler: threads that post while the loop ends are told for each post whether it ran") {
   for (int round = 0; round < 30; ++round) {
     std::atomic<int> ran = 0, accepted = 0;
