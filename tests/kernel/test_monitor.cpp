@@ -131,19 +131,22 @@ TEST_CASE("monitor: tells what the loop and its ring have done") {
   });
 }
 
-TEST_CASE("monitor: tells what happened in a while, for one visitor at a time") {
+TEST_CASE("monitor: tells what happened in a while, unless somebody traces already") {
   with_monitor([](endpoint where) -> task<> {
     auto v = co_await visitor::connect(where);
     auto other = co_await visitor::connect(where);
+    auto curious = co_await visitor::connect(where);
     std::string trace, refused;
     co_await with_nursery([&](nursery& n) -> task<> {
-      n.spawn(name("the ticker"), []() -> task<> {
-        for (;;) co_await sleep_for(1ms);
+      n.spawn([&]() -> task<> {
+        for (;;) {
+          co_await curious.ask("stats");
+          co_await sleep_for(1ms);
+        }
       });
-      auto asking = n.spawn([&]() -> task<> { trace = co_await v.ask("trace 0.2"); });
-      while (!this_scheduler().observed()) co_await sleep_for(1ms);
+      trace = co_await v.ask("trace 0.2");
+      const tracer mine;
       refused = co_await other.ask("trace 1");
-      co_await asking;
       n.cancel();
     });
     CHECK(has(refused, "traced already"));

@@ -469,13 +469,17 @@ TEST_CASE("mt_channel: either threads receive or the tasks of a loop, and what a
   CHECK(c.blocking_receive() == 2);
   CHECK(c.blocking_receive() == std::nullopt);
 
-  mt_channel<int> of_thread(4);
-  std::jthread waiting([&] { of_thread.blocking_receive(); });
-  bool refused_beside_thread = false;
+  // Whichever of the two is first, the other one is refused.
+  mt_channel<int> contested(4);
+  std::atomic<bool> thread_refused = false;
+  std::jthread waiting([&] { thread_refused = fails([&] { contested.blocking_receive(); }); });
+  bool task_refused = false;
   in_time([&]() -> task<> {
-    co_await sleep_for(20ms);
-    refused_beside_thread = fails([&] { of_thread.try_receive(); });
+    co_await sleep_for(5ms);
+    task_refused = fails([&] { contested.try_receive(); });
+    while (!task_refused && !thread_refused) co_await sleep_for(1ms);
   });
-  of_thread.close();
-  CHECK(refused_beside_thread);
+  contested.close();
+  waiting.join();
+  CHECK(task_refused != thread_refused);
 }
