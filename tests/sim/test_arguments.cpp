@@ -4,6 +4,7 @@
 #include <ringlet/ringlet.hpp>
 
 #include <algorithm>
+#include <any>
 #include <atomic>
 #include <functional>
 #include <numeric>
@@ -92,6 +93,11 @@ TEST_CASE("spawn: what fits a parameter by reference as it is is that very objec
     co_await yield_now();
     co_return &n == &cannot_be_copied;
   };
+  static const std::any box = 7;  // which would also take the reference itself
+  const auto is_the_box = [](const std::any& a) -> task<bool> {
+    co_await yield_now();
+    co_return &a == &box;
+  };
   const auto legs_of = [](const animal& a) -> task<int> {
     co_await yield_now();
     co_return a.legs();
@@ -102,6 +108,9 @@ TEST_CASE("spawn: what fits a parameter by reference as it is is that very objec
       auto by_ref = n.spawn(is_sparrow, std::ref(sparrow));
       auto by_base = n.spawn(is_sparrow, std::cref(static_cast<const animal&>(sparrow)));
       auto uncopied = n.spawn(is_the_number, std::cref(cannot_be_copied));
+      auto of_any = n.spawn(is_the_box, std::cref(box));
+      const bool same_box = co_await of_any;
+      CHECK(same_box);
       auto of_copy = n.spawn(legs_of, bird());
       auto of_cage = n.spawn(legs_of, cage());
       const bool same = co_await by_cref && co_await by_ref && co_await by_base && co_await uncopied;

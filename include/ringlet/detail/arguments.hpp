@@ -115,12 +115,17 @@ struct parameters<F> {
   using type = decltype(parameters_of(&F::operator()));
 };
 
+/// As std::ref() and std::cref() do.
+template <class A, class T>
+concept converts_to_reference = requires(A&& a) { std::forward<A>(a).operator T&(); } ||
+                                requires(A&& a) { std::forward<A>(a).operator const T&(); };
+
 /// A parameter P is a reference that an argument A only fits after a conversion, and so would refer to a temporary.
-/// Why && in the end: what converts to a reference, as std::cref() does, fits as it is, and gives no rvalue.
+/// Why && in the end: what converts to a reference to something derived gives no rvalue either.
 template <class P, class A>
 inline constexpr bool refers_to_temporary =
     std::is_reference_v<P> && !std::is_convertible_v<std::remove_reference_t<A>*, std::remove_reference_t<P>*> &&
-    std::is_convertible_v<A, const std::remove_cvref_t<P>&&>;
+    !converts_to_reference<A, std::remove_cvref_t<P>> && std::is_convertible_v<A, const std::remove_cvref_t<P>&&>;
 
 /// An argument, and what a parameter by reference makes of it. Why both: the latter may be a view of the first.
 template <class A, class Converted>
