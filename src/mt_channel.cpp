@@ -10,38 +10,40 @@
 namespace ringlet::detail {
 namespace {
 
-/// A thread that runs no loop.
-class thread_sender final : public channel_sender {
+/// The wait of a thread that runs no loop, for somebody who has the channel locked.
+class thread_wait {
  public:
-  void settle(bool accepted) noexcept override {
-    settled_ = true;
-    accepted_ = accepted;
-    settled_now_.notify_one();
+  void end() noexcept {
+    over_ = true;
+    over_now_.notify_one();
   }
-  bool wait(std::unique_lock<std::mutex>& channel) {
-    settled_now_.wait(channel, [this] { return settled_; });
-    return accepted_;
+  /// Unlocks the channel meanwhile.
+  void await(std::mutex& channel) {
+    std::unique_lock lock(channel, std::adopt_lock);
+    over_now_.wait(lock, [this] { return over_; });
+    lock.release();  // the caller's
   }
 
  private:
-  std::condition_variable settled_now_;
-  bool settled_ = false;
+  std::condition_variable over_now_;
+  bool over_ = false;
+};
+
+class thread_sender final : public channel_sender, public thread_wait {
+ public:
+  void settle(bool accepted) noexcept override {
+    accepted_ = accepted;
+    end();
+  }
+  bool accepted() const noexcept { return accepted_; }
+
+ private:
   bool accepted_ = false;
 };
 
-class thread_receiver final : public channel_thread {
+class thread_receiver final : public channel_thread, public thread_wait {
  public:
-  void tell() noexcept override {
-    told_ = true;
-    told_now_.notify_one();
-  }
-  void wait(std::unique_lock<std::mutex>& channel) {
-    told_now_.wait(channel, [this] { return told_; });
-  }
-
- private:
-  std::condition_variable told_now_;
-  bool told_ = false;
+  void tell() noexcept override { end(); }
 };
 
 }  // namespace
@@ -49,12 +51,10 @@ class thread_receiver final : public channel_thread {
 // --- Who waits to send
 
 bool channel_core::block_until_sent(void* value) {
-  std::unique_lock lock(mutex_, std::adopt_lock);
   thread_sender self;
   wait_to_send(self, value);
-  const bool taken = self.wait(lock);
-  lock.release();  // the caller's
-  return taken;
+  self.await(mutex_);
+  return self.accepted();
 }
 
 void task_sender::begin_wait() noexcept {
@@ -90,11 +90,9 @@ void channel_core::check_thread_may_receive() const {
 }
 
 void channel_core::block_until_told() {
-  std::unique_lock lock(mutex_, std::adopt_lock);
   thread_receiver self;
   threads_.push_back(self);
-  self.wait(lock);
-  lock.release();  // the caller's
+  self.await(mutex_);
 }
 
 // --- The receiving loop
