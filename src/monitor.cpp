@@ -58,8 +58,9 @@ command parse(std::string_view line) {
   return {line.substr(0, end), trim(line.substr(end))};
 }
 
-std::optional<std::uint64_t> number_in(std::string_view text) {
-  std::uint64_t number = 0;
+template <class T>
+std::optional<T> number_in(std::string_view text) {
+  T number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool all = error == std::errc() && end == text.data() + text.size();
   return all ? std::optional(number) : std::nullopt;
@@ -68,7 +69,7 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
 /// Calls act(task) for the task that is meant; gives the answer.
 template <class F>
 std::string with_task(std::string_view argument, F act) {
-  const auto id = number_in(argument);
+  const auto id = number_in<std::uint64_t>(argument);
   if (!id) return "which task? its number is in the first column of ps\n";
   task_record* const task = detail::find_task(*id);
   return task == nullptr ? fmt::format("there is no task {}\n", *id) : act(*task);
@@ -116,11 +117,9 @@ std::string answer_to(const command& c) {
 // Why a limit: nothing else is heard from this visitor meanwhile.
 std::optional<duration> seconds_in(std::string_view text) {
   constexpr double longest = 60;
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool all = error == std::errc() && end == text.data() + text.size();
-  if (!all || !(number > 0 && number <= longest)) return std::nullopt;
-  return std::chrono::duration_cast<duration>(std::chrono::duration<double>(number));
+  const auto number = number_in<double>(text);
+  if (!number || !(*number > 0 && *number <= longest)) return std::nullopt;
+  return any_duration(std::chrono::duration<double>(*number));
 }
 
 task<std::string> trace(std::string_view argument) {
