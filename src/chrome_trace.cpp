@@ -4,7 +4,7 @@
 
 #include <ringlet/error.hpp>
 
-#include "dump.hpp"
+#include "trace_recorder.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -36,10 +36,6 @@ std::string quoted(std::string_view text) {
     }
   }
   return out + '"';
-}
-
-std::string words_of(const trace_event& e) {
-  return detail::in_words({e.what, e.subject});
 }
 
 /// Puts one JSON object after another. Each task is a "thread" of its own; 0 stands for the loop.
@@ -86,7 +82,7 @@ class chrome_events {
       case kind::spawn: return add_spawn(e);
       case kind::ready: return turn_to(e, {e.when, "ready", "ready"});
       case kind::resume: return add_resume(e);
-      case kind::suspend: return turn_to(e, {e.when, e.what == nullptr ? "ready" : words_of(e), "waiting"});
+      case kind::suspend: return turn_to(e, {e.when, e.what == nullptr ? "ready" : detail::in_words(e), "waiting"});
       case kind::end: return add_end(e);
       case kind::submit: return add_submit(e);
       case kind::complete: return add_complete(e);
@@ -145,8 +141,9 @@ class chrome_events {
   }
 
   void put_operation(char phase, const trace_event& e, std::string_view args) {
-    out_.put(phase, e.task, e.when,
-             fmt::format(",\"name\":{},\"cat\":\"io\",\"id\":\"{:#x}\"{}", quoted(words_of(e)), e.operation, args));
+    out_.put(
+        phase, e.task, e.when,
+        fmt::format(",\"name\":{},\"cat\":\"io\",\"id\":\"{:#x}\"{}", quoted(detail::in_words(e)), e.operation, args));
   }
 
   writer out_;

@@ -63,17 +63,18 @@ const promise_base* own_frame(const promise_base* frame) {
   return frame;
 }
 
-std::string place_of(const promise_base& frame) {
+std::string place_in(const promise_base& frame, std::uint_least32_t line) {
   const std::source_location& created = frame.created_at();
-  const bool has_awaited = frame.awaits_in_line() != 0;
-  return fmt::format("in {} at {}:{}", short_name(created.function_name()), base_name(created.file_name()),
-                     has_awaited ? frame.awaits_in_line() : created.line());
+  return fmt::format("in {} at {}:{}", short_name(created.function_name()), base_name(created.file_name()), line);
 }
 
 std::string begin_of(const promise_base& frame) {
-  const std::source_location& created = frame.created_at();
-  return fmt::format("in {} at {}:{}", short_name(created.function_name()), base_name(created.file_name()),
-                     created.line());
+  return place_in(frame, frame.created_at().line());
+}
+
+std::string place_of(const promise_base& frame) {
+  const bool has_awaited = frame.awaits_in_line() != 0;
+  return has_awaited ? place_in(frame, frame.awaits_in_line()) : begin_of(frame);
 }
 
 void append_awaits(std::string& out, const task_record& task, const std::string& margin) {

@@ -55,6 +55,10 @@ trace_event event_of(kind type, const io_op& op) noexcept {
 
 }  // namespace
 
+std::string in_words(const trace_event& event) {
+  return in_words(wait_text{event.what, event.subject});
+}
+
 trace_recorder::trace_recorder(std::size_t most_events) : most_(most_events) {
   if (most_events == 0) throw std::invalid_argument("tracer: it must keep at least one event");
   events_.reserve(most_events);

@@ -13,6 +13,9 @@ namespace ringlet::detail {
 /// A loop begins on this thread: if a tracer waits for one, that is it.
 void trace_loop();
 
+/// "receive fd 7", of an event that has a `what`.
+std::string in_words(const trace_event& event);
+
 class trace_recorder final : private step_observer, private io_observer, private end_watch {
  public:
   explicit trace_recorder(std::size_t most_events);

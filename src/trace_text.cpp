@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <ringlet/tracer.hpp>
 
-#include "dump.hpp"
+#include "trace_recorder.hpp"
 
 #include <iterator>
 
@@ -26,10 +26,6 @@ const char* verb(kind type) noexcept {
   return "?";
 }
 
-std::string words_of(const trace_event& e) {
-  return detail::in_words({e.what, e.subject});
-}
-
 std::string task_or_loop(std::uint64_t task) {
   return task == 0 ? "the loop" : fmt::format("task {}", task);
 }
@@ -39,9 +35,10 @@ std::string rest_of(const trace_event& e) {
   switch (e.type) {
     case kind::spawn:
     case kind::ready: return ", by " + task_or_loop(e.by);
-    case kind::suspend: return e.what == nullptr ? std::string() : ": " + words_of(e);
-    case kind::submit: return ": " + words_of(e);
-    case kind::complete: return fmt::format(": {} gave {}{}", words_of(e), e.result, e.more ? ", more to come" : "");
+    case kind::suspend: return e.what == nullptr ? std::string() : ": " + detail::in_words(e);
+    case kind::submit: return ": " + detail::in_words(e);
+    case kind::complete:
+      return fmt::format(": {} gave {}{}", detail::in_words(e), e.result, e.more ? ", more to come" : "");
     case kind::resume:
     case kind::end: break;
   }
