@@ -128,8 +128,7 @@ class completion_stream {
 /// threads: the loop's. errors: std::bad_alloc.
 template <class Range>
 auto as_completed(Range&& items) {
-  static_assert(detail::may_be_held<Range>, RINGLET_HELD_RANGE);
-  std::remove_cvref_t<Range> taken(std::forward<Range>(items));
+  std::remove_cvref_t<Range> taken = detail::hold_range(std::forward<Range>(items));
   using item = std::remove_cvref_t<decltype(*taken.begin())>;
   std::vector<item> all;
   for (auto& each : taken) all.push_back(std::move(each));

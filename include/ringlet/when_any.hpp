@@ -47,8 +47,7 @@ auto when_any(A&&... awaitables) {
 template <class Range>
   requires detail::awaitable_range<std::remove_cvref_t<Range>>
 auto when_any(Range&& awaitables) {
-  static_assert(detail::may_be_held<Range>, RINGLET_HELD_RANGE);
-  return detail::take_finished_of<std::remove_cvref_t<Range>>(std::forward<Range>(awaitables));
+  return detail::take_finished_of(detail::hold_range(std::forward<Range>(awaitables)));
 }
 
 }  // namespace ringlet

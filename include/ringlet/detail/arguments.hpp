@@ -153,8 +153,7 @@ Converted&& unwrap(converted<A, Converted>& kept) {
 /// What an argument is kept as. Why not always as what it is: a coroutine runs when the call is long over, and what was
 /// converted for a parameter by reference would be gone.
 template <class P, class A>
-using kept_as = std::conditional_t<refers_to_temporary<P, unwrapped<A>>,
-                                   converted<A, std::remove_cv_t<std::remove_reference_t<P>>>, A>;
+using kept_as = std::conditional_t<refers_to_temporary<P, unwrapped<A>>, converted<A, std::remove_cvref_t<P>>, A>;
 
 /// What each of Args is kept as for these parameters, of which there may be more; Kept: what is known of it already.
 template <class Kept, class Parameters, class... Args>

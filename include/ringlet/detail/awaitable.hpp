@@ -56,13 +56,14 @@ decltype(auto) hold(A&& a) {
 template <class A>
 using held = std::decay_t<decltype(hold(std::declval<A>()))>;
 
-/// A range whose elements cannot be copied must be handed over, unless it is only a view.
+/// The same of a range: one whose elements cannot be copied must be handed over, unless it is only a view.
 template <class Range>
-inline constexpr bool may_be_held =
-    !std::is_lvalue_reference_v<Range> || std::is_trivially_copyable_v<std::remove_cvref_t<Range>> ||
-    std::copy_constructible<std::remove_cvref_t<decltype(*std::declval<Range&>().begin())>>;
-
-#define RINGLET_HELD_RANGE "futures, tasks, and what else is only moved are handed over: std::move(range)"
+std::remove_cvref_t<Range> hold_range(Range&& range) {
+  static_assert(!std::is_lvalue_reference_v<Range> || std::is_trivially_copyable_v<std::remove_cvref_t<Range>> ||
+                    std::copy_constructible<std::remove_cvref_t<decltype(*range.begin())>>,
+                "futures, tasks, and what else is only moved are handed over: std::move(range)");
+  return std::forward<Range>(range);
+}
 
 /// An awaiter of ringlet's own says after its wait whether await_resume() would throw `cancelled`, so that no exception
 /// is needed to know. Called before await_resume(); when it is true, await_resume() need not be called any more.
